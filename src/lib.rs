@@ -1,0 +1,3 @@
+//! The native core of django-cachex.
+
+pub mod wire;

@@ -1,0 +1,98 @@
+//! Commands as bytes.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// Bytes that are sent from where they are, without being copied.
+pub type Shared = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// One or more packed commands. Large arguments are held by reference.
+#[derive(Default, Clone)]
+pub struct Payload {
+    bytes: Vec<u8>,
+    /// Shared chunks, each with the offset in `bytes` that it precedes.
+    shared: Vec<(usize, Shared)>,
+}
+
+impl Payload {
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), shared: Vec::new() }
+    }
+
+    /// Starts a command of `words` words.
+    pub fn command(&mut self, words: usize) {
+        self.header(b'*', words);
+    }
+
+    /// Appends words that are packed already.
+    pub fn packed(&mut self, words: &[u8]) {
+        self.bytes.extend_from_slice(words);
+    }
+
+    pub fn word(&mut self, word: &[u8]) {
+        self.header(b'$', word.len());
+        self.bytes.extend_from_slice(word);
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+
+    pub fn integer(&mut self, value: i64) {
+        self.display(value);
+    }
+
+    pub fn display(&mut self, value: impl std::fmt::Display) {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{value}");
+        self.word(text.as_bytes());
+    }
+
+    pub fn shared(&mut self, word: Shared) {
+        self.header(b'$', (*word).as_ref().len());
+        self.shared.push((self.bytes.len(), word));
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+
+    /// Appends another payload's commands.
+    pub fn extend(&mut self, other: &Payload) {
+        let base = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.shared.extend(other.shared.iter().map(|(at, chunk)| (base + at, chunk.clone())));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub(super) fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        let mut from = 0;
+        let chunks = self.shared.iter().flat_map(move |(at, chunk)| {
+            let bytes = &self.bytes[from..*at];
+            from = *at;
+            [Piece::Bytes(bytes), Piece::Shared(chunk)]
+        });
+        let tail = self.shared.last().map_or(0, |(at, _)| *at);
+        chunks.chain(std::iter::once(Piece::Bytes(&self.bytes[tail..])))
+    }
+
+    fn header(&mut self, kind: u8, n: usize) {
+        let mut digits = [0_u8; 20];
+        let mut at = digits.len();
+        let mut rest = n;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.bytes.push(kind);
+        self.bytes.extend_from_slice(&digits[at..]);
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+}
+
+pub(super) enum Piece<'a> {
+    Bytes(&'a [u8]),
+    Shared(&'a Shared),
+}
