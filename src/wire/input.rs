@@ -24,12 +24,16 @@ impl Input {
     /// Room for at least one more chunk, or for what a frame of `need` bytes still lacks. It grows no faster than
     /// data came, so that a length that a server merely claims costs nothing.
     pub(super) fn spare(&mut self, need: usize) -> &mut [u8] {
+        self.settle();
         let held = self.end - self.start;
         let room = need.saturating_sub(held).clamp(CHUNK, held.max(CHUNK));
         if self.buffer.len() - self.end < room {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.start = 0;
-            self.end = held;
+            // Only what stands behind consumed replies is moved, so a frame that grows in many pieces moves once.
+            if self.start > 0 {
+                self.buffer.copy_within(self.start..self.end, 0);
+                self.start = 0;
+                self.end = held;
+            }
             if self.buffer.len() - held < room {
                 self.buffer.resize(held + room, 0);
             }
@@ -38,13 +42,13 @@ impl Input {
     }
 
     pub(super) fn filled(&mut self, n: usize) {
-        self.end = (self.end + n).min(self.buffer.len());
+        self.end = self.end.saturating_add(n).min(self.buffer.len());
     }
 
     /// Takes the first `n` bytes; they stay readable until the buffer is next changed.
     pub(super) fn take(&mut self, n: usize) -> &[u8] {
         let from = self.start;
-        self.start = (from + n).min(self.end);
+        self.start = from.saturating_add(n).min(self.end);
         &self.buffer[from..self.start]
     }
 

@@ -9,6 +9,10 @@ use super::resp::{self, ProtocolError, Scanner};
 
 /// From this size on, a bulk string is received straight into its final buffer.
 pub const LARGE_BULK: usize = 32 * 1024;
+/// Up to this size a bulk string's length is believed, and memory reserved, when only its header has come.
+const TRUSTED: usize = 8 * 1024 * 1024;
+/// The part of a still larger bulk string that must have come first.
+const EARNEST: usize = 8;
 
 struct Owed<W> {
     waiter: W,
@@ -23,6 +27,14 @@ enum Large {
     Terminator,
 }
 
+/// A reply that has arrived as a whole.
+enum Arrived {
+    /// The first bytes of the input.
+    Frame(usize),
+    /// The driver's own buffer.
+    Large,
+}
+
 /// A connection without its socket: an output buffer, an input buffer, and the FIFO of replies that are owed.
 ///
 /// `W` is whatever a driver needs to know about a waiter. A link that owes nothing can be handed to a driver with
@@ -33,9 +45,11 @@ pub struct Link<W> {
     scanner: Scanner,
     owed: VecDeque<Owed<W>>,
     large: Large,
+    /// Why nothing more can be had from this connection.
+    failed: Option<ProtocolError>,
 }
 
-/// A reply that arrived.
+/// A reply, for whoever is owed it.
 pub enum Received<'a, W> {
     /// One of several replies that this waiter is owed; more are to come.
     Part(&'a mut W, &'a [u8]),
@@ -55,13 +69,15 @@ impl<W> Default for Link<W> {
             scanner: Scanner::default(),
             owed: VecDeque::new(),
             large: Large::None,
+            failed: None,
         }
     }
 }
 
 impl<W> Link<W> {
-    /// Queues commands that `replies` replies will answer.
+    /// Queues commands that `replies` replies, at least one, will answer.
     pub fn push(&mut self, payload: &Payload, replies: usize, waiter: W) {
+        debug_assert!(replies > 0, "nobody would wake this waiter");
         self.output.push(payload);
         self.owed.push_back(Owed { waiter, replies });
     }
@@ -71,28 +87,43 @@ impl<W> Link<W> {
         self.owed.len()
     }
 
-    /// Nothing owed, nothing buffered: the link may change hands.
+    /// Nothing owed, nothing buffered, nothing gone wrong: the link may change hands.
     pub fn is_clean(&self) -> bool {
-        self.owed.is_empty() && self.output.is_empty() && self.input.is_empty() && self.large == Large::None
+        self.owed.is_empty()
+            && self.output.is_empty()
+            && self.input.is_empty()
+            && self.large == Large::None
+            && self.failed.is_none()
     }
 
+    /// Gives back the memory that an exceptional reply took. A driver that stops at the reply it waited for calls this
+    /// before it lets the link lie idle.
+    pub fn settle(&mut self) {
+        self.input.settle();
+    }
+
+    /// Whoever is owed a reply, in the order of the commands.
     pub fn waiters(&self) -> impl Iterator<Item = &W> {
         self.owed.iter().map(|owed| &owed.waiter)
     }
 
-    /// Gives up: whoever is still owed a reply will not get it from here.
+    /// Gives up: whoever is still owed a reply will not get it from here. Nor will anyone else: the link is never clean
+    /// again, and receiving from it is an error.
     pub fn abandon(&mut self) -> impl Iterator<Item = W> + use<W> {
+        self.failed.get_or_insert(ProtocolError::Unexpected);
         std::mem::take(&mut self.owed).into_iter().map(|owed| owed.waiter)
     }
 
     /// The same connection for another kind of waiter, if nothing is owed.
-    pub fn handover<V>(self) -> Option<Link<V>> {
+    pub fn handover<V>(mut self) -> Option<Link<V>> {
+        self.settle();
         self.is_clean().then(|| Link {
             output: self.output,
             input: self.input,
             scanner: self.scanner,
             owed: VecDeque::new(),
             large: Large::None,
+            failed: None,
         })
     }
 
@@ -107,7 +138,23 @@ impl<W> Link<W> {
     }
 
     /// The next reply, if it has arrived as a whole. Pushes (RESP3's out-of-band messages) are dropped.
+    ///
+    /// After an error there is no telling where the next reply begins, so every later call repeats it.
     pub fn receive(&mut self) -> Result<Option<Received<'_, W>>, ProtocolError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        match self.arrived() {
+            Ok(Some(reply)) => self.deliver(&reply).map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => {
+                self.failed = Some(error);
+                Err(error)
+            }
+        }
+    }
+
+    fn arrived(&mut self) -> Result<Option<Arrived>, ProtocolError> {
         match self.large {
             Large::Data => return Ok(None),
             Large::Terminator => {
@@ -118,28 +165,39 @@ impl<W> Link<W> {
                 }
                 self.input.take(2);
                 self.large = Large::None;
-                return self.deliver(None).map(Some);
+                return Ok(Some(Arrived::Large));
             }
             Large::None => {}
         }
         loop {
-            let Some(len) = self.scanner.scan(self.input.bytes())? else {
-                self.input.settle();
-                return Ok(None);
-            };
-            if self.input.bytes().first() != Some(&b'>') {
-                return self.deliver(Some(len)).map(Some);
+            let bytes = self.input.bytes();
+            let push = bytes.first() == Some(&b'>');
+            // Said before it is complete: what nobody waits for need not be held.
+            if self.owed.is_empty() && !push && !bytes.is_empty() {
+                return Err(ProtocolError::Unexpected);
             }
-            self.input.take(len);
+            match self.scanner.scan(bytes)? {
+                None => {
+                    self.input.settle();
+                    return Ok(None);
+                }
+                Some(len) if push => {
+                    self.input.take(len);
+                }
+                Some(len) => return Ok(Some(Arrived::Frame(len))),
+            }
         }
     }
 
     /// The length of a large bulk string that has begun to arrive and is worth receiving straight into its own buffer.
+    /// Enough of it has come to justify that buffer, so a server cannot have memory reserved by claiming lengths.
     pub fn large(&self) -> Option<usize> {
         if self.large != Large::None || self.owed.is_empty() || self.scanner.need() < LARGE_BULK {
             return None;
         }
-        resp::large_bulk(self.input.bytes(), LARGE_BULK).map(|(_, len)| len)
+        let bytes = self.input.bytes();
+        let (_, len) = resp::large_bulk(bytes, LARGE_BULK)?;
+        (len <= TRUSTED || bytes.len() >= len / EARNEST).then_some(len)
     }
 
     /// Moves what arrived of that bulk string into `buffer`; returns how many bytes that were. The driver receives
@@ -157,16 +215,21 @@ impl<W> Link<W> {
 
     /// The buffer of the large bulk string is full.
     pub fn end_large(&mut self) {
-        self.large = Large::Terminator;
+        if self.large == Large::Data {
+            self.large = Large::Terminator;
+        }
     }
 
-    fn deliver(&mut self, frame: Option<usize>) -> Result<Received<'_, W>, ProtocolError> {
+    fn deliver(&mut self, reply: &Arrived) -> Result<Received<'_, W>, ProtocolError> {
         let Self { input, owed, .. } = self;
         let Some(first) = owed.front_mut() else { return Err(ProtocolError::Unexpected) };
-        let bytes = frame.map(|len| input.take(len));
+        let bytes = match reply {
+            Arrived::Frame(len) => Some(input.take(*len)),
+            Arrived::Large => None,
+        };
         first.replies = first.replies.saturating_sub(1);
         if first.replies > 0 {
-            // The front exists: it was looked at two lines above; borrowing it anew satisfies the borrow checker.
+            // The front exists: it was looked at above; borrowing it anew satisfies the borrow checker.
             let Some(first) = owed.front_mut() else { return Err(ProtocolError::Unexpected) };
             return Ok(match bytes {
                 Some(bytes) => Received::Part(&mut first.waiter, bytes),

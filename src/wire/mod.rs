@@ -1,12 +1,14 @@
 //! The protocol without sockets, clocks or interpreters: bytes in, frames out.
 
+#![forbid(unsafe_code)]
+
 mod input;
 mod link;
 mod output;
 mod payload;
 mod resp;
 
-pub use link::{Link, Received, LARGE_BULK};
+pub use link::{LARGE_BULK, Link, Received};
 pub use output::Output;
 pub use payload::{Payload, Shared};
-pub use resp::{Element, Elements, ProtocolError, Scanner, MAX_BULK, MAX_DEPTH, MAX_LINE};
+pub use resp::{Element, Elements, MAX_BULK, MAX_DEPTH, MAX_LINE, ProtocolError, Scanner};

@@ -7,6 +7,8 @@ use super::payload::{Payload, Piece, Shared};
 
 /// Slices offered to one write.
 const GATHER: usize = 16;
+/// From this size on, a buffer is not appended to: else one that is always partly written would never be let go.
+const FULL: usize = 64 * 1024;
 /// A buffer that had to grow beyond this is given back once it is sent.
 const KEEP: usize = 256 * 1024;
 
@@ -39,12 +41,15 @@ impl Output {
         self.segments.is_empty()
     }
 
+    /// Appends commands. Their shared words are held until they are written, the rest is copied.
     pub fn push(&mut self, payload: &Payload) {
         for piece in payload.pieces() {
             match piece {
                 Piece::Bytes([]) => {}
                 Piece::Bytes(bytes) => {
-                    if let Some(Segment::Owned(tail)) = self.segments.back_mut() {
+                    if let Some(Segment::Owned(tail)) = self.segments.back_mut()
+                        && tail.len() < FULL
+                    {
                         tail.extend_from_slice(bytes);
                     } else {
                         let mut tail = std::mem::take(&mut self.spare);
@@ -58,7 +63,7 @@ impl Output {
         }
     }
 
-    /// Calls `write` with what is to be written next.
+    /// Calls `write` with what is to be written next: with no slices at all if nothing is.
     pub fn offer<R>(&self, write: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
         let mut slices = [IoSlice::new(&[]); GATHER];
         let mut count = 0;
@@ -70,7 +75,7 @@ impl Output {
         write(&slices[..count])
     }
 
-    /// `n` bytes are written.
+    /// The first `n` bytes of what was offered are written.
     pub fn wrote(&mut self, n: usize) {
         self.written += n;
         while let Some(first) = self.segments.front() {
@@ -85,6 +90,9 @@ impl Output {
                 buffer.clear();
                 self.spare = buffer;
             }
+        }
+        if self.segments.is_empty() {
+            self.written = 0;
         }
     }
 }

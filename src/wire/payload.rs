@@ -63,6 +63,17 @@ impl Payload {
         self.bytes.is_empty()
     }
 
+    /// Bytes on the wire.
+    pub fn len(&self) -> usize {
+        self.bytes.len() + self.shared.iter().map(|(_, chunk)| (**chunk).as_ref().len()).sum::<usize>()
+    }
+
+    /// The bytes of a payload that shares none.
+    pub fn into_bytes(self) -> Vec<u8> {
+        debug_assert!(self.shared.is_empty());
+        self.bytes
+    }
+
     pub(super) fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
         let mut from = 0;
         let chunks = self.shared.iter().flat_map(move |(at, chunk)| {

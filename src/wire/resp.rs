@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-/// Deepest nesting of aggregates that is accepted. Lua itself cannot build a reply deeper than about 200.
+/// Deepest nesting of aggregates that is accepted. No command comes near it. A script can nest thousands of tables; its
+/// reply is refused, because whoever turns a reply into objects may recurse this deep.
 pub const MAX_DEPTH: usize = 128;
-/// Longest accepted line: statuses, errors, numbers and lengths.
-pub const MAX_LINE: usize = 64 * 1024;
+/// Longest accepted line: statuses, errors, numbers and lengths. Scripts raise errors that quote whole values, so this
+/// is more than a sane server ever needs, and still little to hold.
+pub const MAX_LINE: usize = 1024 * 1024;
 /// Largest accepted bulk string: the servers' own limit (`proto-max-bulk-len`).
 pub const MAX_BULK: usize = 512 * 1024 * 1024;
 
@@ -14,6 +16,8 @@ pub const MAX_BULK: usize = 512 * 1024 * 1024;
 pub enum ProtocolError {
     UnknownType(u8),
     BadLength,
+    /// A number, boolean or null that is none.
+    BadValue,
     BulkTooLong,
     LineTooLong,
     MissingTerminator,
@@ -27,6 +31,7 @@ impl fmt::Display for ProtocolError {
         match self {
             Self::UnknownType(byte) => write!(f, "unknown reply type 0x{byte:02x}"),
             Self::BadLength => f.write_str("invalid length"),
+            Self::BadValue => f.write_str("invalid value"),
             Self::BulkTooLong => write!(f, "bulk string longer than {MAX_BULK} bytes"),
             Self::LineTooLong => write!(f, "line longer than {MAX_LINE} bytes"),
             Self::MissingTerminator => f.write_str("missing line terminator"),
@@ -45,7 +50,7 @@ pub enum Element<'a> {
     Bytes(&'a [u8]),
     Error(&'a [u8]),
     Integer(i64),
-    /// An integer beyond 64 bits, as digits.
+    /// An integer beyond 64 bits: a sign, or none, and at least one digit.
     BigNumber(&'a [u8]),
     Null,
     /// `n` elements follow. Maps count keys and values, so that both protocols look alike.
@@ -105,8 +110,22 @@ impl<'a> Header<'a> {
             b'*' | b'~' | b'>' => Ok(length(self.line)?.map_or(Body::None, Body::Elements)),
             b'%' => Ok(Body::Elements(doubled(self.line)?)),
             b'|' => Ok(Body::Attribute(doubled(self.line)?)),
-            b':' => integer(self.line).map(|_| Body::None).ok_or(ProtocolError::BadLength),
-            _ => Ok(Body::None),
+            _ if self.is_valid() => Ok(Body::None),
+            _ => Err(ProtocolError::BadValue),
+        }
+    }
+
+    /// Whether an element of one line is what its type says, so that [`Elements`] needs no error of its own.
+    fn is_valid(&self) -> bool {
+        match self.kind {
+            b':' => integer(self.line).is_some(),
+            b'(' => {
+                let digits = self.line.strip_prefix(b"-").or(self.line.strip_prefix(b"+")).unwrap_or(self.line);
+                !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+            }
+            b'#' => matches!(self.line, b"t" | b"f"),
+            b'_' => self.line.is_empty(),
+            _ => true,
         }
     }
 }
@@ -241,6 +260,13 @@ pub(super) fn large_bulk(bytes: &[u8], at_least: usize) -> Option<(usize, usize)
     }
 }
 
+/// What stands next on the wire, be it of the reply, of an attribute, or an attribute's own header.
+enum Step<'a> {
+    Element(Element<'a>),
+    /// So many elements follow that are not of the reply.
+    Attribute(u64),
+}
+
 /// The elements of a complete frame, in order; attributes are left out.
 #[derive(Debug, Clone)]
 pub struct Elements<'a> {
@@ -253,13 +279,13 @@ impl<'a> Elements<'a> {
         Self { rest: frame }
     }
 
-    fn step(&mut self) -> Option<Element<'a>> {
+    fn step(&mut self) -> Option<Step<'a>> {
         let header = Header::read(self.rest, 0).ok()??;
         let body = header.body().ok()?;
         let after = &self.rest[header.len..];
         self.rest = after;
         let line = header.line;
-        Some(match (header.kind, body) {
+        Some(Step::Element(match (header.kind, body) {
             (kind, Body::Bulk(n)) => {
                 let data = after.get(..n)?;
                 self.rest = after.get(n + 2..)?;
@@ -271,23 +297,14 @@ impl<'a> Elements<'a> {
                 }
             }
             (_, Body::Elements(n)) => Element::Array(usize::try_from(n).ok()?),
-            (_, Body::Attribute(n)) => {
-                let mut left = n;
-                while left > 0 {
-                    left -= 1;
-                    if let Element::Array(inner) = self.step()? {
-                        left = left.checked_add(inner as u64)?;
-                    }
-                }
-                return self.step();
-            }
+            (_, Body::Attribute(n)) => return Some(Step::Attribute(n)),
             (b'-', Body::None) => Element::Error(line),
             (b':', Body::None) => Element::Integer(integer(line)?),
             (b'#', Body::None) => Element::Integer(i64::from(line == b"t")),
             (b'(', Body::None) => Element::BigNumber(line),
             (b'+' | b',', Body::None) => Element::Bytes(line),
             (_, Body::None) => Element::Null,
-        })
+        }))
     }
 }
 
@@ -295,6 +312,16 @@ impl<'a> Iterator for Elements<'a> {
     type Item = Element<'a>;
 
     fn next(&mut self) -> Option<Element<'a>> {
-        self.step()
+        // Elements of attributes yet to be left out. Attributes may follow each other without end, and stand in each
+        // other: a count does for both, where recursion would be the server's to exhaust.
+        let mut skip = 0_u64;
+        loop {
+            match self.step()? {
+                Step::Attribute(elements) => skip = skip.checked_add(elements)?,
+                Step::Element(element) if skip == 0 => return Some(element),
+                Step::Element(Element::Array(inner)) => skip = (skip - 1).checked_add(inner as u64)?,
+                Step::Element(_) => skip -= 1,
+            }
+        }
     }
 }

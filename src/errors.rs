@@ -1,0 +1,213 @@
+//! Everything that can go wrong, and the Python exception that it becomes.
+
+use std::io;
+use std::sync::Arc;
+
+use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
+
+use crate::imports;
+use crate::wire::ProtocolError;
+
+/// One class of `django_cachex.exceptions` each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Internal,
+    Connection,
+    Authentication,
+    BusyLoading,
+    MaxConnections,
+    Timeout,
+    Response,
+    WrongType,
+    ReadOnly,
+    NoScript,
+    NoPermission,
+    OutOfMemory,
+    ExecAbort,
+    CrossSlot,
+    ClusterDown,
+    Serializer,
+    ValueTooLarge,
+}
+
+impl Kind {
+    /// The class's name in `django_cachex.exceptions`; `tests/test_exceptions.py` compares the two lists.
+    pub(crate) fn class_name(self) -> &'static str {
+        match self {
+            Self::Internal => "CachexError",
+            Self::Connection => "CacheConnectionError",
+            Self::Authentication => "AuthenticationError",
+            Self::BusyLoading => "BusyLoadingError",
+            Self::MaxConnections => "MaxConnectionsError",
+            Self::Timeout => "CacheTimeoutError",
+            Self::Response => "ResponseError",
+            Self::WrongType => "WrongTypeError",
+            Self::ReadOnly => "ReadOnlyError",
+            Self::NoScript => "NoScriptError",
+            Self::NoPermission => "NoPermissionError",
+            Self::OutOfMemory => "OutOfMemoryError",
+            Self::ExecAbort => "ExecAbortError",
+            Self::CrossSlot => "CrossSlotError",
+            Self::ClusterDown => "ClusterDownError",
+            Self::Serializer => "SerializerError",
+            Self::ValueTooLarge => "ValueTooLargeError",
+        }
+    }
+
+    /// What an error reply's first word means.
+    fn of_reply(text: &str) -> Self {
+        match text.split(' ').next().unwrap_or_default() {
+            "WRONGTYPE" => Self::WrongType,
+            "READONLY" => Self::ReadOnly,
+            "NOSCRIPT" => Self::NoScript,
+            "NOPERM" => Self::NoPermission,
+            "OOM" => Self::OutOfMemory,
+            "EXECABORT" => Self::ExecAbort,
+            "CROSSSLOT" => Self::CrossSlot,
+            "CLUSTERDOWN" => Self::ClusterDown,
+            "LOADING" => Self::BusyLoading,
+            "NOAUTH" | "WRONGPASS" => Self::Authentication,
+            "ERR" if text.starts_with("ERR max number of clients") => Self::Connection,
+            _ => Self::Response,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Cause {
+    None,
+    Os { code: Option<i32>, text: String },
+    Python(Arc<PyErr>),
+}
+
+/// An error on its way to Python. Cloneable: one lost connection fails many callers.
+#[derive(Debug, Clone)]
+pub(crate) struct Error {
+    pub(crate) kind: Kind,
+    text: String,
+    address: Option<Arc<str>>,
+    command: Option<Arc<str>>,
+    cause: Cause,
+    /// The exception of somebody else's code, raised as it is.
+    foreign: bool,
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub(crate) fn new(kind: Kind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), address: None, command: None, cause: Cause::None, foreign: false }
+    }
+
+    /// An error reply. `text` is the server's own, code included.
+    pub(crate) fn reply(text: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(text);
+        // The only replies that quote arguments, and so may quote values.
+        let text = text.split("', with args").next().unwrap_or_default();
+        let quote = if text.starts_with("ERR unknown command") && !text.ends_with('\'') { "'" } else { "" };
+        Self::new(Kind::of_reply(text), format!("{text}{quote}"))
+    }
+
+    pub(crate) fn io(doing: &str, error: &io::Error) -> Self {
+        let timed_out = matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock);
+        let kind = if timed_out { Kind::Timeout } else { Kind::Connection };
+        let mut made = Self::new(kind, format!("{doing}: {}", plain(error)));
+        made.cause = Cause::Os { code: error.raw_os_error(), text: plain(error) };
+        made
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new(Kind::Connection, "connection closed by server")
+    }
+
+    pub(crate) fn protocol(error: ProtocolError) -> Self {
+        Self::new(Kind::Connection, format!("protocol violation: {error}"))
+    }
+
+    pub(crate) fn timeout(what: &str, seconds: Option<std::time::Duration>) -> Self {
+        let limit = seconds.map(|limit| format!(" within {} s", limit.as_secs_f64())).unwrap_or_default();
+        Self::new(Kind::Timeout, format!("{what}{limit}"))
+    }
+
+    /// Application code raised this; it is raised again unchanged.
+    pub(crate) fn foreign(error: PyErr) -> Self {
+        let mut made = Self::new(Kind::Internal, String::new());
+        made.cause = Cause::Python(Arc::new(error));
+        made.foreign = true;
+        made
+    }
+
+    pub(crate) fn caused_by(mut self, error: PyErr) -> Self {
+        self.cause = Cause::Python(Arc::new(error));
+        self
+    }
+
+    pub(crate) fn at(mut self, address: &Arc<str>) -> Self {
+        self.address.get_or_insert_with(|| address.clone());
+        self
+    }
+
+    pub(crate) fn during(mut self, command: &Arc<str>) -> Self {
+        self.command.get_or_insert_with(|| command.clone());
+        self
+    }
+
+    /// The server's answer proves that it did not carry the command out, and another attempt may fare better.
+    pub(crate) fn is_transient_refusal(&self) -> bool {
+        matches!(self.kind, Kind::ReadOnly | Kind::BusyLoading | Kind::ClusterDown)
+            || self.text.starts_with("TRYAGAIN")
+            || self.text.starts_with("MASTERDOWN")
+    }
+
+    pub(crate) fn is_lost_connection(&self) -> bool {
+        self.kind == Kind::Connection && !self.foreign
+    }
+
+    pub(crate) fn is_timeout(&self) -> bool {
+        self.kind == Kind::Timeout
+    }
+
+    fn message(&self) -> String {
+        match (&self.command, &self.address) {
+            (Some(command), Some(address)) => format!("{} ({command} at {address})", self.text),
+            (Some(command), None) => format!("{} ({command})", self.text),
+            (None, Some(address)) => format!("{} ({address})", self.text),
+            (None, None) => self.text.clone(),
+        }
+    }
+
+    /// The exception object, not raised.
+    pub(crate) fn into_exception(self, py: Python<'_>) -> Py<PyAny> {
+        PyErr::from(self).into_value(py).into_any()
+    }
+}
+
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> Self {
+        Python::attach(|py| {
+            if error.foreign
+                && let Cause::Python(cause) = &error.cause
+            {
+                return cause.clone_ref(py);
+            }
+            let class = match imports::exception(py, error.kind.class_name()) {
+                Ok(class) => class,
+                Err(failure) => return failure,
+            };
+            let made = PyErr::from_type(class, (error.message(),));
+            match error.cause {
+                Cause::None => {}
+                Cause::Os { code: Some(code), text } => made.set_cause(py, Some(PyOSError::new_err((code, text)))),
+                Cause::Os { code: None, text } => made.set_cause(py, Some(PyOSError::new_err(text))),
+                Cause::Python(cause) => made.set_cause(py, Some(cause.clone_ref(py))),
+            }
+            made
+        })
+    }
+}

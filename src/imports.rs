@@ -1,0 +1,48 @@
+//! Every Python name that the engine needs, imported when first used.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyModule, PyType};
+
+macro_rules! imports {
+    ($($(#[$doc:meta])* $name:ident = $module:literal . $attribute:literal;)*) => {
+        $($(#[$doc])*
+        pub(crate) fn $name(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+            static CELL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+            let found = CELL.get_or_try_init(py, || {
+                Ok::<_, PyErr>(PyModule::import(py, $module)?.getattr($attribute)?.unbind())
+            })?;
+            Ok(found.bind(py))
+        })*
+    };
+}
+
+imports! {
+    running_loop = "asyncio"."get_running_loop";
+    new_context = "contextvars"."Context";
+    pickle_dumps = "pickle"."dumps";
+    pickle_loads = "pickle"."loads";
+    pickle_serializer = "django_cachex.serializers.pickle"."PickleSerializer";
+    base_cache = "django.core.cache.backends.base"."BaseCache";
+    default_key_func = "django.core.cache.backends.base"."default_key_func";
+    bound_client = "django_cachex.client.raw"."BoundClient";
+}
+
+/// A class of `django_cachex.exceptions`.
+pub(crate) fn exception<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyType>> {
+    Ok(PyModule::import(py, "django_cachex.exceptions")?.getattr(name)?.cast_into()?)
+}
+
+/// Names of [`crate::lib_names`] that are defined in Python; the native module offers them as its own.
+pub(crate) fn public(py: Python<'_>, name: &str) -> Option<&'static str> {
+    let _ = py;
+    match name {
+        "Redis" | "Valkey" | "RedisCluster" | "ValkeyCluster" | "AsyncRedis" | "AsyncValkey" | "AsyncRedisCluster"
+        | "AsyncValkeyCluster" => Some("django_cachex.client.raw"),
+        "ConnectionPool" | "BlockingConnectionPool" | "AsyncConnectionPool" | "AsyncBlockingConnectionPool" => {
+            Some("django_cachex.client.pools")
+        }
+        "DriverInfo" => Some("django_cachex.client.driver_info"),
+        _ => None,
+    }
+}

@@ -1,0 +1,287 @@
+//! The connections to one server: idle ones, limits, and how to behave while it cannot be reached.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use crossbeam_queue::SegQueue;
+use parking_lot::{Condvar, Mutex};
+use pyo3::prelude::*;
+
+use crate::config::Config;
+use crate::control;
+use crate::errors::{Error, Kind, Result};
+use crate::looped::{self, Leases};
+use crate::transport::Transport;
+use crate::wire::Link;
+
+/// A connection that was used this recently is taken to be alive; otherwise a look costs one system call.
+const FRESH: Duration = Duration::from_millis(1);
+/// How long a sync caller waits before it looks for signals. Wake-ups do not depend on it.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// A connection that owes nothing.
+pub(crate) struct Connection {
+    pub(crate) transport: Transport,
+    pub(crate) link: Link<()>,
+    pub(crate) used: Instant,
+}
+
+impl Connection {
+    fn is_usable(&self) -> bool {
+        self.transport.is_ours() && (self.used.elapsed() < FRESH || !self.transport.is_stale())
+    }
+}
+
+#[derive(Default)]
+struct Stock {
+    /// Last in, first out: connections that are not needed grow old at the bottom.
+    idle: Vec<Connection>,
+    /// Connections that sync callers hold.
+    borrowed: usize,
+}
+
+/// What the last attempts to connect have shown.
+#[derive(Default)]
+struct Health {
+    failures: u32,
+    /// Until then callers fail with `last` instead of trying.
+    not_before: Option<Instant>,
+    last: Option<Error>,
+}
+
+/// A node's state; a forked child replaces it as a whole.
+#[derive(Default)]
+pub(crate) struct State {
+    stock: Mutex<Stock>,
+    freed: Condvar,
+    /// Connections that come back from loops. Their destructors run at any time, so this takes no lock.
+    returned: SegQueue<Connection>,
+    health: Mutex<Health>,
+    /// While the server is suspect, one connect at a time.
+    probe: tokio::sync::Mutex<()>,
+    pub(crate) leases: Leases,
+}
+
+impl State {
+    /// Gives a loop's connection back.
+    pub(crate) fn give(&self, connection: Connection) {
+        self.returned.push(connection);
+    }
+
+    /// An idle connection, the most recently used one first.
+    pub(crate) fn take_idle(&self) -> Option<Connection> {
+        loop {
+            let taken = {
+                let mut stock = self.stock.lock();
+                while let Some(connection) = self.returned.pop() {
+                    stock.idle.push(connection);
+                }
+                stock.idle.pop()
+            }?;
+            if taken.is_usable() {
+                return Some(taken);
+            }
+        }
+    }
+
+    /// A reply did not come in time: the server may be frozen, so reconnects are probed one at a time.
+    pub(crate) fn suspect(&self) {
+        let mut health = self.health.lock();
+        health.failures = health.failures.max(1);
+    }
+
+    /// Fails while it is too early to try again.
+    fn may_connect(&self) -> Result<()> {
+        let health = self.health.lock();
+        match (&health.not_before, &health.last) {
+            (Some(not_before), Some(last)) if Instant::now() < *not_before => Err(last.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_suspect(&self) -> bool {
+        self.health.lock().failures > 0
+    }
+
+    fn connected(&self) {
+        *self.health.lock() = Health::default();
+    }
+
+    fn refused(&self, config: &Config, error: &Error) {
+        // Wrong credentials say nothing against the server.
+        if !error.is_lost_connection() && !error.is_timeout() {
+            return;
+        }
+        let mut health = self.health.lock();
+        health.failures += 1;
+        // The first attempt after a failure is free.
+        let wait = health.failures.checked_sub(2).map(|nth| config.reconnect_backoff.delay(nth));
+        health.not_before = wait.map(|wait| Instant::now() + wait);
+        health.last = Some(error.clone());
+    }
+}
+
+pub(crate) struct Node {
+    pub(crate) config: Arc<Config>,
+    state: ArcSwap<State>,
+}
+
+impl Node {
+    pub(crate) fn new(config: Arc<Config>) -> Self {
+        Self { config, state: ArcSwap::default() }
+    }
+
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.state.load_full()
+    }
+
+    /// In a forked child. The old state is leaked: its locks may be held by threads that do not exist here.
+    pub(crate) fn renew(&self) {
+        std::mem::forget(self.state.swap(Arc::default()));
+    }
+
+    /// Closes idle connections.
+    pub(crate) fn disconnect(&self) {
+        let state = self.state();
+        let mut closing = std::mem::take(&mut state.stock.lock().idle);
+        while let Some(connection) = state.returned.pop() {
+            closing.push(connection);
+        }
+    }
+
+    /// Makes a connection on the control plane; `done` is called there, once.
+    pub(crate) fn connect(self: &Arc<Self>, done: impl FnOnce(Result<Connection>) + Send + 'static) {
+        let state = self.state();
+        if let Err(error) = state.may_connect() {
+            return done(Err(error));
+        }
+        let config = self.config.clone();
+        control::spawn(
+            async move {
+                let _turn = if state.is_suspect() { Some(state.probe.lock().await) } else { None };
+                state.may_connect()?;
+                let made = control::connect(&config).await;
+                match &made {
+                    Ok(_) => state.connected(),
+                    Err(error) => state.refused(&config, error),
+                }
+                made
+            },
+            done,
+        );
+    }
+
+    /// Borrows a connection for a sync call.
+    pub(crate) fn borrow(self: &Arc<Self>, py: Python<'_>, deadline: Option<Instant>) -> Result<Borrowed> {
+        let state = self.state();
+        if let Some(connection) = state.take_idle() {
+            state.stock.lock().borrowed += 1;
+            return Ok(Borrowed { state, connection: Some(connection) });
+        }
+        looped::sweep(py, &state);
+        let limit = self.config.max_connections.unwrap_or(usize::MAX);
+        let give_up = if self.config.pool_blocking {
+            let own = self.config.pool_timeout.map(|limit| Instant::now() + limit);
+            [own, deadline].into_iter().flatten().min()
+        } else {
+            Some(Instant::now())
+        };
+        let mut borrowed = loop {
+            let free = {
+                let mut stock = state.stock.lock();
+                let free = stock.borrowed < limit;
+                stock.borrowed += usize::from(free);
+                free
+            };
+            if free {
+                break Borrowed { state: state.clone(), connection: None };
+            }
+            if give_up.is_some_and(|give_up| Instant::now() >= give_up) {
+                let text = format!("all {limit} connections are in use");
+                return Err(Error::new(Kind::MaxConnections, text).at(&self.config.name));
+            }
+            wait(py, |slice| {
+                let mut stock = state.stock.lock();
+                if stock.borrowed >= limit {
+                    let until = give_up.map_or(slice, |give_up| slice.min(give_up));
+                    state.freed.wait_until(&mut stock, until);
+                }
+            })?;
+        };
+        borrowed.connection = match state.take_idle() {
+            Some(connection) => Some(connection),
+            None => Some(self.connect_and_wait(py, deadline)?),
+        };
+        Ok(borrowed)
+    }
+
+    fn connect_and_wait(self: &Arc<Self>, py: Python<'_>, deadline: Option<Instant>) -> Result<Connection> {
+        let slot = Arc::new((Mutex::new(None), Condvar::new()));
+        let filler = slot.clone();
+        self.connect(move |made| {
+            *filler.0.lock() = Some(made);
+            filler.1.notify_one();
+        });
+        loop {
+            if let Some(made) = slot.0.lock().take() {
+                return made.map_err(|error| error.at(&self.config.name));
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                let text = "no connection";
+                return Err(Error::timeout(text, self.config.operation_timeout).at(&self.config.name));
+            }
+            wait(py, |slice| {
+                let mut made = slot.0.lock();
+                if made.is_none() {
+                    slot.1.wait_until(&mut made, deadline.map_or(slice, |deadline| slice.min(deadline)));
+                }
+            })?;
+        }
+    }
+}
+
+/// Waits without the interpreter, for at most a slice, then lets signal handlers run.
+fn wait(py: Python<'_>, pause: impl FnOnce(Instant) + Send) -> Result<()> {
+    py.detach(|| pause(Instant::now() + SLICE));
+    py.check_signals().map_err(Error::foreign)
+}
+
+/// Sleeps without the interpreter, reacting to signals.
+pub(crate) fn sleep(py: Python<'_>, duration: Duration) -> Result<()> {
+    let until = Instant::now() + duration;
+    while Instant::now() < until {
+        wait(py, |slice| std::thread::sleep(slice.min(until).saturating_duration_since(Instant::now())))?;
+    }
+    Ok(())
+}
+
+/// A sync caller's claim on a connection. Dropped without [`Borrowed::give_back`], the connection is closed.
+pub(crate) struct Borrowed {
+    state: Arc<State>,
+    connection: Option<Connection>,
+}
+
+impl Borrowed {
+    pub(crate) fn connection(&mut self) -> Result<&mut Connection> {
+        self.connection.as_mut().ok_or_else(|| Error::new(Kind::Internal, "connection is gone"))
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(crate) fn give_back(mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            connection.used = Instant::now();
+            self.state.stock.lock().idle.push(connection);
+        }
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        self.state.stock.lock().borrowed -= 1;
+        self.state.freed.notify_one();
+    }
+}

@@ -1,0 +1,106 @@
+//! Frames as Python objects, the same for RESP2 and RESP3.
+//!
+//! Integers are `int`, strings and statuses `bytes`, nil is `None`, aggregates are flat or nested `list`s as RESP2 sends
+//! them, error replies inside aggregates are exception objects.
+
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyInt, PyList};
+
+use crate::errors::Error;
+use crate::wire::{Element, Elements};
+
+/// The answer to one command.
+pub(crate) enum Reply {
+    Value(Py<PyAny>),
+    Refused(Error),
+}
+
+/// Where a reply came from and what it answers, for error messages.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    pub(crate) address: &'a Arc<str>,
+    pub(crate) command: &'a Arc<str>,
+}
+
+impl Origin<'_> {
+    pub(crate) fn mark(self, error: Error) -> Error {
+        error.at(self.address).during(self.command)
+    }
+}
+
+pub(crate) fn convert(py: Python<'_>, frame: &[u8], origin: Origin<'_>) -> PyResult<Reply> {
+    let mut open: Vec<(Vec<Bound<'_, PyAny>>, usize)> = Vec::new();
+    for element in Elements::of(frame) {
+        let mut value = match element {
+            Element::Bytes(bytes) => PyBytes::new(py, bytes).into_any(),
+            Element::Integer(value) => value.into_pyobject(py)?.into_any(),
+            Element::Null => py.None().into_bound(py),
+            Element::BigNumber(digits) => {
+                py.get_type::<PyInt>().call1((String::from_utf8_lossy(digits).as_ref(),))?
+            }
+            Element::Error(text) if open.is_empty() => return Ok(Reply::Refused(origin.mark(Error::reply(text)))),
+            Element::Error(text) => origin.mark(Error::reply(text)).into_exception(py).into_bound(py),
+            Element::Array(0) => PyList::empty(py).into_any(),
+            Element::Array(n) => {
+                // The frame is complete, so it really has `n` elements.
+                open.push((Vec::with_capacity(n), n));
+                continue;
+            }
+        };
+        loop {
+            let Some((items, wanted)) = open.last_mut() else { return Ok(Reply::Value(value.unbind())) };
+            items.push(value);
+            if items.len() < *wanted {
+                break;
+            }
+            let Some((items, _)) = open.pop() else { break };
+            value = PyList::new(py, items)?.into_any();
+        }
+    }
+    Ok(Reply::Value(py.None()))
+}
+
+/// A `bytes` object that a large bulk string is received into.
+pub(crate) struct Landing {
+    bytes: Py<PyBytes>,
+    len: usize,
+    filled: usize,
+}
+
+impl Landing {
+    pub(crate) fn new(py: Python<'_>, len: usize) -> PyResult<Self> {
+        let size = ffi::Py_ssize_t::try_from(len)?;
+        // SAFETY: with a null source the call makes a bytes object with uninitialised content, or raises. Nobody else
+        // sees the object before it is full.
+        let bytes = unsafe {
+            Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(std::ptr::null(), size))?
+                .cast_into_unchecked::<PyBytes>()
+        };
+        Ok(Self { bytes: bytes.unbind(), len, filled: 0 })
+    }
+
+    pub(crate) fn unfilled(&mut self) -> &mut [MaybeUninit<u8>] {
+        // SAFETY: the object is alive, `len` bytes long and only known here; PyBytes_AsString on a bytes object only
+        // computes an address, which needs no interpreter.
+        unsafe {
+            let start = ffi::PyBytes_AsString(self.bytes.as_ptr()).cast::<MaybeUninit<u8>>();
+            std::slice::from_raw_parts_mut(start.add(self.filled), self.len - self.filled)
+        }
+    }
+
+    pub(crate) fn filled(&mut self, n: usize) {
+        self.filled = (self.filled + n).min(self.len);
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.filled == self.len
+    }
+
+    pub(crate) fn into_bytes(self) -> Py<PyAny> {
+        self.bytes.into_any()
+    }
+}

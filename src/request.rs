@@ -1,0 +1,172 @@
+//! Commands on their way to a server.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyTuple};
+
+use crate::errors::{Error, Kind};
+use crate::wire::Payload;
+
+/// From this size on, a value is sent from where Python keeps it.
+const SHARE: usize = 16 * 1024;
+
+/// A command's name and nature: which server it goes to, and whether it may be sent twice.
+#[pyclass(frozen, module = "django_cachex._core")]
+pub(crate) struct Spec {
+    pub(crate) name: Arc<str>,
+    packed: Vec<u8>,
+    words: usize,
+    #[pyo3(get)]
+    pub(crate) write: bool,
+    #[pyo3(get)]
+    pub(crate) repeatable: bool,
+    /// First key, last key (negative: from the end) and step, as COMMAND INFO gives them; the name is position 0.
+    #[pyo3(get)]
+    keys: (i32, i32, i32),
+}
+
+#[pymethods]
+impl Spec {
+    #[new]
+    #[pyo3(signature = (name, *, write, repeatable = None, keys = (1, 1, 1)))]
+    fn new(name: &str, write: bool, repeatable: Option<bool>, keys: (i32, i32, i32)) -> PyResult<Self> {
+        let mut packed = Payload::default();
+        let mut words = 0;
+        for word in name.split_ascii_whitespace() {
+            packed.word(word.as_bytes());
+            words += 1;
+        }
+        if words == 0 {
+            return Err(PyValueError::new_err("a command needs a name"));
+        }
+        Ok(Self {
+            name: name.into(),
+            packed: packed.into_bytes(),
+            words,
+            write,
+            repeatable: repeatable.unwrap_or(!write),
+            keys,
+        })
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Spec {}>", self.name)
+    }
+}
+
+/// What is sent in one go to one server.
+pub(crate) struct Request {
+    pub(crate) payload: Payload,
+    pub(crate) replies: usize,
+    /// The names of the commands, one per reply; a single one if all are alike.
+    names: Vec<Arc<str>>,
+    pub(crate) write: bool,
+    pub(crate) repeatable: bool,
+    /// The result is a list of replies, errors included.
+    pub(crate) many: bool,
+}
+
+impl Request {
+    pub(crate) fn one(spec: &Spec, args: &Bound<'_, PyTuple>, limit: Option<usize>) -> PyResult<Self> {
+        let mut payload = Payload::with_capacity(spec.packed.len() + 32 + 40 * args.len());
+        pack(&mut payload, spec, args, limit)?;
+        Ok(Self {
+            payload,
+            replies: 1,
+            names: vec![spec.name.clone()],
+            write: spec.write,
+            repeatable: spec.repeatable,
+            many: false,
+        })
+    }
+
+    /// `commands`: pairs of [`Spec`] and arguments.
+    pub(crate) fn many(commands: &Bound<'_, PyAny>, transaction: bool, limit: Option<usize>) -> PyResult<Self> {
+        let mut payload = Payload::default();
+        let mut names: Vec<Arc<str>> = Vec::new();
+        let mut repeatable = !transaction;
+        let mut frame = |payload: &mut Payload, names: &mut Vec<Arc<str>>, word: &str| {
+            payload.command(1);
+            payload.word(word.as_bytes());
+            names.push(word.into());
+        };
+        if transaction {
+            frame(&mut payload, &mut names, "MULTI");
+        }
+        for command in commands.try_iter()? {
+            let (spec, args): (Bound<'_, Spec>, Bound<'_, PyTuple>) = command?.extract()?;
+            pack(&mut payload, spec.get(), &args, limit)?;
+            names.push(spec.get().name.clone());
+            repeatable &= spec.get().repeatable;
+        }
+        if transaction {
+            frame(&mut payload, &mut names, "EXEC");
+        }
+        Ok(Self { payload, replies: names.len(), names, write: true, repeatable, many: true })
+    }
+
+    /// The name of the command that reply number `index` answers.
+    pub(crate) fn name(&self, index: usize) -> &Arc<str> {
+        &self.names[index.min(self.names.len() - 1)]
+    }
+}
+
+fn pack(payload: &mut Payload, spec: &Spec, args: &Bound<'_, PyTuple>, limit: Option<usize>) -> PyResult<()> {
+    payload.command(spec.words + args.len());
+    payload.packed(&spec.packed);
+    for arg in args.iter_borrowed() {
+        let before = payload.len();
+        word(payload, &arg)?;
+        let size = payload.len() - before;
+        if let Some(limit) = limit.filter(|limit| size > limit.saturating_add(32)) {
+            let text = format!("argument of {size} bytes is larger than max_value_size ({limit})");
+            return Err(Error::new(Kind::ValueTooLarge, text).during(&spec.name).into());
+        }
+    }
+    Ok(())
+}
+
+fn word(payload: &mut Payload, arg: &Bound<'_, PyAny>) -> PyResult<()> {
+    if let Ok(text) = arg.cast::<PyString>() {
+        match text.to_str() {
+            Ok(text) => payload.word(text.as_bytes()),
+            Err(_) => {
+                let bytes = text.call_method1("encode", ("utf-8", "surrogateescape"))?;
+                payload.word(bytes.cast::<PyBytes>()?.as_bytes());
+            }
+        }
+    } else if let Ok(bytes) = arg.cast::<PyBytes>() {
+        if bytes.as_bytes().len() < SHARE {
+            payload.word(bytes.as_bytes());
+        } else {
+            payload.shared(Arc::new(PyBackedBytes::from(bytes.clone())));
+        }
+    } else if arg.is_instance_of::<PyBool>() {
+        payload.word(if arg.is_truthy()? { b"1" } else { b"0" });
+    } else if arg.is_exact_instance_of::<PyInt>() {
+        match arg.extract::<i64>() {
+            Ok(value) => payload.integer(value),
+            Err(_) => payload.word(arg.str()?.to_str()?.as_bytes()),
+        }
+    } else if let Ok(value) = arg.cast::<PyInt>() {
+        // An IntEnum's own str() may be anything.
+        let value = value.py().get_type::<PyInt>().call1((value,))?;
+        payload.word(value.str()?.to_str()?.as_bytes());
+    } else if let Ok(value) = arg.cast::<PyFloat>() {
+        payload.word(value.repr()?.to_str()?.as_bytes());
+    } else if let Ok(view) = pyo3::buffer::PyBuffer::<u8>::get(arg) {
+        payload.word(&view.to_vec(arg.py())?);
+    } else {
+        let kind = arg.get_type().qualname()?;
+        return Err(PyTypeError::new_err(format!("cannot send a {kind}: bytes, str, int, float or bool expected")));
+    }
+    Ok(())
+}
