@@ -183,7 +183,6 @@ impl Scanner {
             };
             self.searched = 0;
             match header.body()? {
-                Body::None => self.done += header.len,
                 Body::Bulk(n) => {
                     let end = header.len + n;
                     if rest.len() < end + 2 {
@@ -195,7 +194,7 @@ impl Scanner {
                     }
                     self.done += end + 2;
                 }
-                Body::Elements(0) => self.done += header.len,
+                Body::None | Body::Elements(0) => self.done += header.len,
                 Body::Elements(n) => {
                     self.enter(n, false)?;
                     self.done += header.len;
