@@ -1,0 +1,74 @@
+"""Certificates that the tests issue themselves: right ones, and one of each wrong kind."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+from cryptography.hazmat.primitives import serialization
+
+__all__ = ["Certificates", "Pair"]
+
+_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate chain and its private key, as PEM files."""
+
+    cert: Path
+    key: Path
+
+    @classmethod
+    def write(cls, directory: Path, name: str, leaf: trustme.LeafCert) -> Pair:
+        """Write `leaf` into two files named after `name`."""
+        pair = cls(directory / f"{name}.pem", directory / f"{name}.key")
+        pair.cert.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+        leaf.private_key_pem.write_to_path(str(pair.key))
+        return pair
+
+
+class Certificates:
+    """A little public-key infrastructure in one directory.
+
+    Attributes:
+        ca: The authority that both sides trust.
+        other_ca: An authority that signed nothing here.
+        server: For localhost, 127.0.0.1 and ::1.
+        client: For a client that has to show one.
+        stranger: A client certificate of the other authority.
+        misnamed: Valid, but for another host.
+        expired: For the right host, but of yesterday.
+        locked_key: The client's key, encrypted with `password`.
+        password: What opens `locked_key`.
+    """
+
+    password = "open sesame"  # noqa: S105  it locks nothing but a file of the tests
+
+    def __init__(self, directory: Path) -> None:
+        """Issue everything into `directory`, which has to exist."""
+        authority, other = trustme.CA(), trustme.CA()
+        now = datetime.datetime.now(datetime.UTC)
+        self.ca = directory / "ca.pem"
+        self.other_ca = directory / "other-ca.pem"
+        authority.cert_pem.write_to_path(str(self.ca))
+        other.cert_pem.write_to_path(str(self.other_ca))
+        self.server = Pair.write(directory, "server", authority.issue_cert(*_NAMES))
+        self.misnamed = Pair.write(directory, "misnamed", authority.issue_cert("elsewhere.example"))
+        self.expired = Pair.write(
+            directory, "expired", authority.issue_cert(*_NAMES, not_after=now - datetime.timedelta(days=1))
+        )
+        client = authority.issue_cert("client.example")
+        self.client = Pair.write(directory, "client", client)
+        self.stranger = Pair.write(directory, "stranger", other.issue_cert("client.example"))
+        self.locked_key = directory / "locked.key"
+        key = serialization.load_pem_private_key(client.private_key_pem.bytes(), password=None)
+        self.locked_key.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(self.password.encode()),
+            )
+        )
