@@ -26,7 +26,9 @@ def twin(method: Callable[..., Any]) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
         return method
     name = method.__name__
-    return getattr(method.__self__, _IRREGULAR.get(name, "a" + name))  # type: ignore[attr-defined]
+    owner: Any = getattr(method, "__self__", None)
+    found: Callable[..., Any] = getattr(owner, _IRREGULAR.get(name, "a" + name))
+    return found
 
 
 class Caller:
@@ -68,7 +70,7 @@ class Caller:
         """The loop that the async twins run on; it stands still between calls."""
         return self._runner.get_loop()
 
-    def __call__(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def __call__(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call `method` or its twin; what iterates comes back as a list.
 
         Args:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trustme
 from cryptography.hazmat.primitives import serialization
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Certificates", "Pair"]
 
@@ -45,12 +48,12 @@ class Certificates:
         password: What opens `locked_key`.
     """
 
-    password = "open sesame"  # noqa: S105  it locks nothing but a file of the tests
+    password = "open sesame"
 
     def __init__(self, directory: Path) -> None:
         """Issue everything into `directory`, which has to exist."""
         authority, other = trustme.CA(), trustme.CA()
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         self.ca = directory / "ca.pem"
         self.other_ca = directory / "other-ca.pem"
         authority.cert_pem.write_to_path(str(self.ca))
@@ -58,7 +61,7 @@ class Certificates:
         self.server = Pair.write(directory, "server", authority.issue_cert(*_NAMES))
         self.misnamed = Pair.write(directory, "misnamed", authority.issue_cert("elsewhere.example"))
         self.expired = Pair.write(
-            directory, "expired", authority.issue_cert(*_NAMES, not_after=now - datetime.timedelta(days=1))
+            directory, "expired", authority.issue_cert(*_NAMES, not_after=now - dt.timedelta(days=1))
         )
         client = authority.issue_cert("client.example")
         self.client = Pair.write(directory, "client", client)

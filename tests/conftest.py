@@ -14,14 +14,15 @@ from django.test import override_settings
 
 from tests.caller import Caller
 from tests.certificates import Certificates
-from tests.servers import FAMILIES, Family, Options, Server
+from tests.servers import FAMILIES, Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from django.core.cache.backends.base import BaseCache
-
     from django_cachex.cache import RedisCache
+
+    from tests.servers import Family, Server
 
 __all__ = [
     "cache",
@@ -85,7 +86,7 @@ def make_cache(server: Server, key_prefix: str) -> Iterator[Callable[..., RedisC
     Takes the keys of a CACHES entry as keywords, `location` for the place (the shared server without) and `backend` for
     the class (`RedisCache` without). All caches of one test share its key prefix.
     """
-    from django_cachex.cache import RedisCache  # noqa: PLC0415  the fixtures of servers serve tests without it
+    from django_cachex.cache import RedisCache
 
     made: list[RedisCache] = []
 
@@ -110,7 +111,7 @@ def cache(make_cache: Callable[..., RedisCache]) -> RedisCache:
 @pytest.fixture
 def django_cache(server: Server, key_prefix: str) -> Iterator[BaseCache]:
     """`django.core.cache.cache` as an application sees it, configured in settings.CACHES."""
-    from django.core.cache import cache as default  # noqa: PLC0415
+    from django.core.cache import cache as default
 
     entry = {"BACKEND": "django_cachex.cache.RedisCache", "LOCATION": server.url, "KEY_PREFIX": key_prefix}
     with override_settings(CACHES={"default": entry}):

@@ -27,7 +27,9 @@ class Control:
     It reconnects when it has been cut, as servers are killed and restarted under it. Threads may share it.
     """
 
-    def __init__(self, address: tuple[str, int] | str, *, login: tuple[str, str] | None = None, timeout: float = 5.0):
+    def __init__(
+        self, address: tuple[str, int] | str, *, login: tuple[str, str] | None = None, timeout: float = 5.0
+    ) -> None:
         """Remember where to connect.
 
         Args:
@@ -116,8 +118,7 @@ class Control:
         assert self._socket is not None
         data = self._socket.recv(65536)
         if not data:
-            msg = "the server closed the control connection"
-            raise ConnectionResetError(msg)
+            raise ConnectionResetError("the server closed the control connection")
         self._buffer += data
 
     def _reply(self) -> Reply | ServerError:
@@ -134,8 +135,7 @@ class Control:
                 return self._bulk(int(rest))
             case b"*":
                 return None if rest == b"-1" else [self._reply() for _ in range(int(rest))]
-        msg = f"not a RESP2 reply: {line[:40]!r}"
-        raise ValueError(msg)
+        raise ValueError(f"not a RESP2 reply: {line[:40]!r}")
 
     def _bulk(self, size: int) -> bytes | None:
         if size < 0:

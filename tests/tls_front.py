@@ -40,8 +40,7 @@ class TlsFront:
         self._thread = threading.Thread(target=self._run, args=(ready,), name="tls-front", daemon=True)
         self._thread.start()
         if not ready.wait(5):
-            msg = f"the TLS front did not open port {port}"
-            raise RuntimeError(msg)
+            raise RuntimeError(f"the TLS front did not open port {port}")
 
     def close(self) -> None:
         """Cut every connection and free the port."""
