@@ -28,6 +28,7 @@ enum Large {
 }
 
 /// A reply that has arrived as a whole.
+#[derive(Clone, Copy)]
 enum Arrived {
     /// The first bytes of the input.
     Frame(usize),
@@ -45,6 +46,8 @@ pub struct Link<W> {
     scanner: Scanner,
     owed: VecDeque<Owed<W>>,
     large: Large,
+    /// What [`Link::receive`] will give.
+    arrived: Option<Arrived>,
     /// Why nothing more can be had from this connection.
     failed: Option<ProtocolError>,
 }
@@ -55,7 +58,7 @@ pub enum Received<'a, W> {
     Part(&'a mut W, &'a [u8]),
     /// The last reply that this waiter was owed.
     Last(W, &'a [u8]),
-    /// As `Last`, but the bulk string is in the buffer that was given to [`Link::begin_large`].
+    /// As `Last`, but the bulk string is in the buffer of [`Link::begin_large`].
     LastLarge(W),
     /// As `Part`, with the bulk string in that buffer.
     PartLarge(&'a mut W),
@@ -69,6 +72,7 @@ impl<W> Default for Link<W> {
             scanner: Scanner::default(),
             owed: VecDeque::new(),
             large: Large::None,
+            arrived: None,
             failed: None,
         }
     }
@@ -123,6 +127,7 @@ impl<W> Link<W> {
             scanner: self.scanner,
             owed: VecDeque::new(),
             large: Large::None,
+            arrived: None,
             failed: None,
         })
     }
@@ -137,24 +142,29 @@ impl<W> Link<W> {
         self.input.filled(n);
     }
 
-    /// The next reply, if it has arrived as a whole. Pushes (RESP3's out-of-band messages) are dropped.
+    /// Whether [`Link::receive`] has something to give. Pushes (RESP3's out-of-band messages) are dropped.
     ///
     /// After an error there is no telling where the next reply begins, so every later call repeats it.
-    pub fn receive(&mut self) -> Result<Option<Received<'_, W>>, ProtocolError> {
+    pub fn has_reply(&mut self) -> Result<bool, ProtocolError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        match self.arrived() {
-            Ok(Some(reply)) => self.deliver(&reply).map(Some),
-            Ok(None) => Ok(None),
-            Err(error) => {
-                self.failed = Some(error);
-                Err(error)
-            }
+        if self.arrived.is_none() {
+            self.arrived = self.next_arrival().inspect_err(|error| self.failed = Some(*error))?;
+        }
+        Ok(self.arrived.is_some())
+    }
+
+    /// The next reply, if it has arrived as a whole. Errors as [`Link::has_reply`].
+    pub fn receive(&mut self) -> Result<Option<Received<'_, W>>, ProtocolError> {
+        self.has_reply()?;
+        match self.arrived.take() {
+            Some(reply) => self.deliver(&reply).map(Some),
+            None => Ok(None),
         }
     }
 
-    fn arrived(&mut self) -> Result<Option<Arrived>, ProtocolError> {
+    fn next_arrival(&mut self) -> Result<Option<Arrived>, ProtocolError> {
         match self.large {
             Large::Data => return Ok(None),
             Large::Terminator => {
@@ -200,17 +210,15 @@ impl<W> Link<W> {
         (len <= TRUSTED || bytes.len() >= len / EARNEST).then_some(len)
     }
 
-    /// Moves what arrived of that bulk string into `buffer`; returns how many bytes that were. The driver receives
-    /// the others into the rest of `buffer` and then calls [`Link::end_large`].
-    pub fn begin_large(&mut self, buffer: &mut [u8]) -> usize {
-        let Some((header, len)) = resp::large_bulk(self.input.bytes(), LARGE_BULK) else { return 0 };
-        debug_assert_eq!(len, buffer.len());
+    /// Takes what has arrived of that bulk string. The driver copies it to the start of a buffer of its own, receives
+    /// the others behind it, and then calls [`Link::end_large`].
+    pub fn begin_large(&mut self) -> &[u8] {
+        let Some((header, len)) = resp::large_bulk(self.input.bytes(), LARGE_BULK) else { return &[] };
         self.input.take(header);
-        let here = self.input.bytes().len().min(buffer.len());
-        buffer[..here].copy_from_slice(self.input.take(here));
         self.scanner = Scanner::default();
-        self.large = if here == buffer.len() { Large::Terminator } else { Large::Data };
-        here
+        self.large = Large::Data;
+        let here = self.input.bytes().len().min(len);
+        self.input.take(here)
     }
 
     /// The buffer of the large bulk string is full.

@@ -32,6 +32,8 @@ pub struct Output {
     segments: VecDeque<Segment>,
     /// Bytes of the first segment that are written.
     written: usize,
+    /// Bytes written since the link was made.
+    total: u64,
     /// An emptied buffer, kept for the next command.
     spare: Vec<u8>,
 }
@@ -39,6 +41,11 @@ pub struct Output {
 impl Output {
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty()
+    }
+
+    /// How many bytes were written in all.
+    pub fn total(&self) -> u64 {
+        self.total
     }
 
     /// Appends commands. Their shared words are held until they are written, the rest is copied.
@@ -77,6 +84,7 @@ impl Output {
 
     /// The first `n` bytes of what was offered are written.
     pub fn wrote(&mut self, n: usize) {
+        self.total += n as u64;
         self.written += n;
         while let Some(first) = self.segments.front() {
             let len = first.bytes().len();
