@@ -274,6 +274,7 @@ impl Borrowed {
     pub(crate) fn give_back(mut self) {
         if let Some(mut connection) = self.connection.take() {
             connection.used = Instant::now();
+            connection.link.settle();
             self.state.stock.lock().idle.push(connection);
         }
     }

@@ -10,7 +10,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyList};
 
+use crate::config::Config;
 use crate::errors::Error;
+use crate::request::Request;
 use crate::wire::{Element, Elements};
 
 /// The answer to one command.
@@ -64,6 +66,52 @@ pub(crate) fn convert(py: Python<'_>, frame: &[u8], origin: Origin<'_>) -> PyRes
     Ok(Reply::Value(py.None()))
 }
 
+/// The answers to a request, as they come in.
+pub(crate) struct Answers<'a> {
+    config: &'a Config,
+    request: &'a Request,
+    values: Vec<Py<PyAny>>,
+}
+
+impl<'a> Answers<'a> {
+    pub(crate) fn new(config: &'a Config, request: &'a Request) -> Self {
+        Self { config, request, values: Vec::new() }
+    }
+
+    /// Where the next answer comes from.
+    pub(crate) fn origin(&self) -> Origin<'a> {
+        Origin { address: &self.config.name, command: self.request.name(self.values.len()) }
+    }
+
+    /// The result, once it is complete: a value, or a list of values and exceptions for a request of many commands.
+    pub(crate) fn add(&mut self, py: Python<'_>, reply: Reply) -> Option<Result<Py<PyAny>, Error>> {
+        add(py, self.request, &mut self.values, reply)
+    }
+}
+
+/// See [`Answers::add`]; `values` are the answers so far.
+pub(crate) fn add(
+    py: Python<'_>,
+    request: &Request,
+    values: &mut Vec<Py<PyAny>>,
+    reply: Reply,
+) -> Option<Result<Py<PyAny>, Error>> {
+    if !request.many {
+        return Some(match reply {
+            Reply::Value(value) => Ok(value),
+            Reply::Refused(error) => Err(error),
+        });
+    }
+    values.push(match reply {
+        Reply::Value(value) => value,
+        Reply::Refused(error) => error.into_exception(py),
+    });
+    (values.len() == request.replies).then(|| {
+        let list = PyList::new(py, std::mem::take(values)).map_err(Error::foreign)?;
+        Ok(list.into_any().unbind())
+    })
+}
+
 /// A `bytes` object that a large bulk string is received into.
 pub(crate) struct Landing {
     bytes: Py<PyBytes>,
@@ -81,6 +129,13 @@ impl Landing {
                 .cast_into_unchecked::<PyBytes>()
         };
         Ok(Self { bytes: bytes.unbind(), len, filled: 0 })
+    }
+
+    pub(crate) fn copy(&mut self, bytes: &[u8]) {
+        for (slot, byte) in self.unfilled().iter_mut().zip(bytes) {
+            slot.write(*byte);
+        }
+        self.filled(bytes.len());
     }
 
     pub(crate) fn unfilled(&mut self) -> &mut [MaybeUninit<u8>] {

@@ -88,6 +88,13 @@ impl Request {
         })
     }
 
+    pub(crate) fn ping() -> Self {
+        let mut payload = Payload::default();
+        payload.command(1);
+        payload.word(b"PING");
+        Self { payload, replies: 1, names: vec!["PING".into()], write: false, repeatable: true, many: false }
+    }
+
     /// `commands`: pairs of [`Spec`] and arguments.
     pub(crate) fn many(commands: &Bound<'_, PyAny>, transaction: bool, limit: Option<usize>) -> PyResult<Self> {
         let mut payload = Payload::default();

@@ -180,6 +180,12 @@ impl Transport {
         }
     }
 
+    /// As [`Transport::receive`], into initialised memory.
+    pub(crate) fn receive_into(&mut self, buffer: &mut [u8], wait: Wait) -> io::Result<usize> {
+        // SAFETY: `u8` and `MaybeUninit<u8>` have the same layout, and `receive` writes only initialised bytes.
+        self.receive(unsafe { &mut *(std::ptr::from_mut(buffer) as *mut [MaybeUninit<u8>]) }, wait)
+    }
+
     /// Writes as much as the socket takes without waiting; true when nothing is left.
     pub(crate) fn send(&mut self, output: &mut Output) -> io::Result<bool> {
         let Self { socket, tls, .. } = self;

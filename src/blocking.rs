@@ -1,0 +1,197 @@
+//! Drives a link on the calling thread: write, read, done. The interpreter is free meanwhile.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+
+use crate::config::Config;
+use crate::errors::Error;
+use crate::node::{Connection, Node};
+use crate::reply::{self, Answers, Landing, Origin, Reply};
+use crate::request::Request;
+use crate::retry::Failure;
+use crate::transport::{Transport, Wait};
+use crate::wire::{Link, Received};
+
+/// Why the driver came back from the wire.
+enum Step {
+    /// A reply is complete.
+    Reply,
+    /// A large bulk string begins.
+    Large(usize),
+    /// A signal arrived.
+    Interrupted,
+}
+
+/// Sends `request` to `node` and waits for its reply.
+pub(crate) fn attempt(
+    py: Python<'_>,
+    node: &Arc<Node>,
+    request: &Request,
+    deadline: Option<Instant>,
+) -> Result<Py<PyAny>, Failure> {
+    let config = &node.config;
+    let mut borrowed = loop {
+        let mut borrowed = node.borrow(py, deadline).map_err(Failure::unsent)?;
+        let connection = borrowed.connection().map_err(Failure::unsent)?;
+        let interval = config.health_check_interval;
+        if interval.is_zero() || connection.used.elapsed() < interval || is_healthy(py, config, connection, deadline) {
+            break borrowed;
+        }
+    };
+    let connection = borrowed.connection().map_err(Failure::unsent)?;
+    let outcome = exchange(py, config, connection, request, deadline);
+    if outcome.as_ref().is_err_and(|failure| failure.sent && failure.error.is_timeout()) {
+        borrowed.state().suspect();
+    }
+    if borrowed.connection().is_ok_and(|connection| connection.link.is_clean()) {
+        borrowed.give_back();
+    }
+    outcome
+}
+
+fn is_healthy(py: Python<'_>, config: &Config, connection: &mut Connection, deadline: Option<Instant>) -> bool {
+    exchange(py, config, connection, &Request::ping(), deadline).is_ok()
+}
+
+/// One request on one connection. Afterwards the link is clean exactly if the connection may be used again.
+pub(crate) fn exchange(
+    py: Python<'_>,
+    config: &Config,
+    connection: &mut Connection,
+    request: &Request,
+    deadline: Option<Instant>,
+) -> Result<Py<PyAny>, Failure> {
+    let Connection { transport, link, .. } = connection;
+    let before = link.output.total();
+    link.push(&request.payload, request.replies, ());
+    let mut answers = Answers::new(config, request);
+    let mut driver = Driver { transport, link, landing: None, due: due(config, deadline) };
+    loop {
+        let step = py.detach(|| driver.advance());
+        let sent = driver.link.output.total() > before;
+        let step = step.map_err(|error| {
+            let error = answers.origin().mark(timed(error, config));
+            Failure { error, sent, connecting: false }
+        })?;
+        match step {
+            Step::Interrupted => py.check_signals().map_err(|error| Failure::sent(Error::foreign(error)))?,
+            Step::Large(len) => driver.land(py, len).map_err(|error| Failure::sent(Error::foreign(error)))?,
+            Step::Reply => {
+                while let Some(reply) = driver.reply(py, answers.origin())? {
+                    if let Some(outcome) = answers.add(py, reply) {
+                        return outcome.map_err(Failure::sent);
+                    }
+                }
+                driver.due = due(config, deadline);
+            }
+        }
+    }
+}
+
+fn due(config: &Config, deadline: Option<Instant>) -> Option<Instant> {
+    let reply = config.socket_timeout.map(|limit| Instant::now() + limit);
+    [reply, deadline].into_iter().flatten().min()
+}
+
+fn timed(error: Error, config: &Config) -> Error {
+    if error.is_timeout() { Error::timeout("no reply", config.socket_timeout) } else { error }
+}
+
+/// A link, its socket, and the time limit of the next reply.
+struct Driver<'a> {
+    transport: &'a mut Transport,
+    link: &'a mut Link<()>,
+    landing: Option<Landing>,
+    due: Option<Instant>,
+}
+
+impl Driver<'_> {
+    /// Works on the wire until Python is needed.
+    fn advance(&mut self) -> Result<Step, Error> {
+        loop {
+            if self.link.has_reply().map_err(Error::protocol)? {
+                return Ok(Step::Reply);
+            }
+            if self.landing.is_none()
+                && let Some(len) = self.link.large()
+            {
+                return Ok(Step::Large(len));
+            }
+            let moved = if self.link.output.is_empty() { self.receive(Wait::Yes) } else { self.send() };
+            match moved {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Step::Interrupted),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(Error::closed()),
+                Err(error) => return Err(Error::io("connection lost", &error)),
+            }
+        }
+    }
+
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let Some(due) = self.due else { return Ok(None) };
+        match due.checked_duration_since(Instant::now()) {
+            Some(left) => Ok(Some(left)),
+            None => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        if self.transport.send(&mut self.link.output)? {
+            return Ok(());
+        }
+        // The server may be unable to read on because nobody takes its replies.
+        if !self.transport.poll(true, self.left()?)? {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match self.receive(Wait::No) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            done => done,
+        }
+    }
+
+    fn receive(&mut self, wait: Wait) -> io::Result<()> {
+        if wait == Wait::Yes {
+            let left = self.left()?;
+            self.transport.set_receive_timeout(left)?;
+        }
+        let n = if let Some(landing) = self.landing.as_mut().filter(|landing| !landing.is_full()) {
+            let n = self.transport.receive(landing.unfilled(), wait)?;
+            landing.filled(n);
+            if landing.is_full() {
+                self.link.end_large();
+            }
+            n
+        } else {
+            let n = self.transport.receive_into(self.link.spare(), wait)?;
+            self.link.filled(n);
+            n
+        };
+        if n == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+
+    fn land(&mut self, py: Python<'_>, len: usize) -> PyResult<()> {
+        let mut landing = Landing::new(py, len)?;
+        landing.copy(self.link.begin_large());
+        if landing.is_full() {
+            self.link.end_large();
+        }
+        self.landing = Some(landing);
+        Ok(())
+    }
+
+    fn reply(&mut self, py: Python<'_>, origin: Origin<'_>) -> Result<Option<Reply>, Failure> {
+        let received = self.link.receive().map_err(|error| Failure::sent(origin.mark(Error::protocol(error))))?;
+        Ok(match received {
+            None => None,
+            Some(Received::Part((), frame) | Received::Last((), frame)) => {
+                Some(reply::convert(py, frame, origin).map_err(|error| Failure::sent(Error::foreign(error)))?)
+            }
+            Some(Received::PartLarge(()) | Received::LastLarge(())) => {
+                self.landing.take().map(|landing| Reply::Value(landing.into_bytes()))
+            }
+        })
+    }
+}

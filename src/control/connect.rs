@@ -1,0 +1,163 @@
+//! From a configuration to a connection that is ready for commands.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use socket2::{Domain, Protocol, Socket as RawSocket, TcpKeepalive, Type};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use tokio::time::timeout_at;
+
+use super::{handshake, hooks};
+use crate::config::{Address, Config};
+use crate::errors::{Error, Kind, Result};
+use crate::fork;
+use crate::node::Connection;
+use crate::tls;
+use crate::transport::{Socket, Transport};
+use crate::wire::Link;
+
+/// DNS, TCP, TLS and handshake, all within `connect_timeout`; then the application's hook.
+pub(crate) async fn connect(config: &Arc<Config>) -> Result<Connection> {
+    if let Some(prepare) = &config.prepare {
+        hooks::prepare(prepare).await?;
+    }
+    let deadline = config.connect_timeout.map(|limit| tokio::time::Instant::now() + limit);
+    let connecting = establish(config, deadline);
+    let made = match deadline {
+        Some(deadline) => timeout_at(deadline, connecting)
+            .await
+            .unwrap_or_else(|_| Err(Error::timeout("connecting timed out: no answer", config.connect_timeout))),
+        None => connecting.await,
+    };
+    let connection = made.map_err(|error| error.at(&config.name))?;
+    match &config.on_connect {
+        Some(hook) => hooks::on_connect(config, hook, connection).await,
+        None => Ok(connection),
+    }
+}
+
+async fn establish(config: &Arc<Config>, deadline: Option<tokio::time::Instant>) -> Result<Connection> {
+    let credentials = match &config.credentials {
+        Some(provider) => hooks::credentials(provider).await?,
+        None => handshake::Credentials { username: config.username.clone(), password: config.password.clone() },
+    };
+    match &config.address {
+        Address::Unix { path } => {
+            let mut stream = UnixStream::connect(path).await.map_err(|error| Error::io("connecting failed", &error))?;
+            let link = handshake::shake(&mut stream, config, &credentials).await?;
+            let stream = stream.into_std().map_err(|error| Error::io("connecting failed", &error))?;
+            finish(config, RawSocket::from(stream), None, link)
+        }
+        Address::Tcp { host, port } => {
+            let (mut stream, _watch) = dial(config, host, *port, deadline).await?;
+            let Some(tls) = &config.tls else {
+                let link = handshake::shake(&mut stream, config, &credentials).await?;
+                return finish(config, into_raw(stream)?, None, link);
+            };
+            let connector = tokio_rustls::TlsConnector::from(tls.config());
+            let mut stream = connector.connect(tls.server_name(host)?, stream).await.map_err(tls_failure)?;
+            let link = handshake::shake(&mut stream, config, &credentials).await?;
+            let (stream, session) = stream.into_inner();
+            finish(config, into_raw(stream)?, Some(session), link)
+        }
+    }
+}
+
+fn tls_failure(error: io::Error) -> Error {
+    match tls::explain(&error) {
+        Some(reason) => Error::new(Kind::Connection, format!("TLS failed: {reason}")),
+        None => Error::io("TLS failed", &error),
+    }
+}
+
+fn into_raw(stream: TcpStream) -> Result<RawSocket> {
+    stream.into_std().map(RawSocket::from).map_err(|error| Error::io("connecting failed", &error))
+}
+
+fn finish(
+    config: &Config,
+    socket: RawSocket,
+    tls: Option<rustls::ClientConnection>,
+    link: Link<()>,
+) -> Result<Connection> {
+    let mut transport = Transport::new(Socket::new(socket), tls);
+    transport
+        .make_blocking()
+        .and_then(|()| transport.set_receive_timeout(config.socket_timeout))
+        .map_err(|error| Error::io("connecting failed", &error))?;
+    Ok(Connection { transport, link, used: Instant::now() })
+}
+
+/// Keeps a descriptor on the list of those that a forked child closes, while tokio owns it.
+struct Watch(RawFd);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        fork::closed(self.0);
+    }
+}
+
+async fn dial(
+    config: &Config,
+    host: &str,
+    port: u16,
+    deadline: Option<tokio::time::Instant>,
+) -> Result<(TcpStream, Watch)> {
+    let found = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|error| Error::io("name resolution failed", &error))?;
+    let addresses: Vec<SocketAddr> = found.collect();
+    let mut last = Error::new(Kind::Connection, "name resolution failed: no address");
+    for (index, address) in addresses.iter().enumerate() {
+        let left = u32::try_from(addresses.len() - index).unwrap_or(1);
+        let dialling = async {
+            let socket = prepared(config, *address)?;
+            let watch = Watch(socket.as_raw_fd());
+            fork::opened(watch.0);
+            let stream = TcpSocket::from_std_stream(socket.into()).connect(*address).await?;
+            Ok::<_, io::Error>((stream, watch))
+        };
+        // One silent address must not use up the time of those after it.
+        let share = deadline.map(|deadline| deadline.saturating_duration_since(tokio::time::Instant::now()) / left);
+        let dialled = match share {
+            Some(share) => tokio::time::timeout(share, dialling).await,
+            None => Ok(dialling.await),
+        };
+        match dialled {
+            Ok(Ok(dialled)) => return Ok(dialled),
+            Ok(Err(error)) => last = Error::io("connecting failed", &error),
+            Err(_) => last = Error::timeout("connecting timed out: no answer", config.connect_timeout),
+        }
+    }
+    Err(last)
+}
+
+fn prepared(config: &Config, address: SocketAddr) -> io::Result<RawSocket> {
+    let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(options) = &config.keepalive {
+        socket.set_tcp_keepalive(&TcpKeepalive::new())?;
+        for (option, value) in options {
+            set_tcp_option(&socket, *option, *value)?;
+        }
+    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(limit) = config.tcp_user_timeout {
+        socket.set_tcp_user_timeout(Some(limit))?;
+    }
+    Ok(socket)
+}
+
+/// `socket_keepalive_options` names options by number, as Python's `socket` does.
+fn set_tcp_option(socket: &RawSocket, option: i32, value: i32) -> io::Result<()> {
+    let size = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or(4);
+    // SAFETY: `value` lives through the call and `size` is its size.
+    let status = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, option, (&raw const value).cast(), size)
+    };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

@@ -1,0 +1,117 @@
+//! The first commands on a new connection: protocol, credentials, database, names.
+
+use redis::{Cmd, cmd};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::config::Config;
+use crate::errors::{Error, Kind, Result};
+use crate::tls;
+use crate::wire::{Element, Elements, Link, Payload, Received};
+
+pub(crate) struct Credentials {
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<String>,
+}
+
+/// What it means if the server refuses a step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    Fatal,
+    /// The step announced a password or user.
+    Authentication,
+    /// Servers before Redis 7.2 do not know the command, and users may lack the right.
+    Ignored,
+}
+
+fn steps(config: &Config, credentials: &Credentials) -> Vec<(Cmd, Refusal)> {
+    let mut steps = Vec::new();
+    let Credentials { username, password } = credentials;
+    let user = username.as_deref();
+    let secret = password.as_deref().unwrap_or_default();
+    let authenticate = username.is_some() || password.is_some();
+    if config.protocol == Some(3) {
+        let mut hello = cmd("HELLO");
+        hello.arg(3);
+        if authenticate {
+            hello.arg("AUTH").arg(user.unwrap_or("default")).arg(secret);
+        }
+        steps.push((hello, if authenticate { Refusal::Authentication } else { Refusal::Fatal }));
+    } else if authenticate {
+        let mut auth = cmd("AUTH");
+        auth.arg(user.as_slice()).arg(secret);
+        steps.push((auth, Refusal::Authentication));
+    }
+    if config.db != 0 {
+        let mut select = cmd("SELECT");
+        select.arg(config.db);
+        steps.push((select, Refusal::Fatal));
+    }
+    let mut client = |words: &[&str], value: &Option<String>, refusal| {
+        if let Some(value) = value {
+            let mut step = cmd("CLIENT");
+            step.arg(words).arg(value);
+            steps.push((step, refusal));
+        }
+    };
+    client(&["SETNAME"], &config.client_name, Refusal::Fatal);
+    client(&["SETINFO", "LIB-NAME"], &config.lib_name, Refusal::Ignored);
+    client(&["SETINFO", "LIB-VER"], &config.lib_version, Refusal::Ignored);
+    steps
+}
+
+/// Introduces us: all steps in one write, and every reply is awaited, so that none can be taken for another's.
+pub(super) async fn shake<S>(stream: &mut S, config: &Config, credentials: &Credentials) -> Result<Link<()>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut link: Link<Refusal> = Link::default();
+    let mut bytes = Vec::new();
+    for (step, refusal) in steps(config, credentials) {
+        let packed = step.get_packed_command();
+        bytes.extend_from_slice(&packed);
+        link.push(&Payload::default(), 1, refusal);
+    }
+    stream.write_all(&bytes).await.map_err(|error| lost(&error))?;
+    stream.flush().await.map_err(|error| lost(&error))?;
+    let mut failure = None;
+    loop {
+        while let Some(received) = link.receive().map_err(Error::protocol)? {
+            if let Received::Last(refusal, frame) = received
+                && let Some(Element::Error(text)) = Elements::of(frame).next()
+            {
+                failure = failure.or(meaning(refusal, text));
+            }
+        }
+        if link.in_flight() == 0 {
+            break;
+        }
+        let n = stream.read(link.spare()).await.map_err(|error| lost(&error))?;
+        if n == 0 {
+            return Err(Error::closed());
+        }
+        link.filled(n);
+    }
+    match failure {
+        Some(error) => Err(error),
+        None => link.handover().ok_or_else(|| Error::protocol(crate::wire::ProtocolError::Unexpected)),
+    }
+}
+
+fn meaning(refusal: Refusal, text: &[u8]) -> Option<Error> {
+    let error = Error::reply(text);
+    match refusal {
+        _ if error.kind == Kind::Authentication => Some(error),
+        Refusal::Fatal => Some(error),
+        Refusal::Authentication if error.kind == Kind::BusyLoading => Some(error),
+        Refusal::Authentication => Some(Error { kind: Kind::Authentication, ..error }),
+        Refusal::Ignored => None,
+    }
+}
+
+/// With TLS 1.3 a server refuses a client certificate only when the handshake seems done: then it shows here.
+fn lost(error: &std::io::Error) -> Error {
+    match tls::explain(error) {
+        Some(reason) => Error::new(Kind::Connection, format!("TLS failed: {reason}")),
+        None => Error::io("connection lost", error),
+    }
+}

@@ -1,0 +1,126 @@
+//! The control plane: what is slow and rare, on one tokio thread that lives only while there is work.
+//!
+//! The thread ends soon after its last task, because a process with a lingering thread is warned at every fork.
+
+mod connect;
+mod handshake;
+mod hooks;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+
+use crate::errors::{Error, Kind, Result};
+
+pub(crate) use connect::connect;
+pub(crate) use hooks::BoundConnection;
+
+/// How long the thread waits for more work.
+const LINGER: Duration = Duration::from_millis(20);
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Where to send tasks to, while the thread lives.
+static TASKS: Mutex<Option<UnboundedSender<Task>>> = Mutex::new(None);
+
+/// Calls back exactly once: with an internal error if the task died of a panic.
+struct Completion<T, F: FnOnce(Result<T>)> {
+    done: Option<F>,
+    result: std::marker::PhantomData<fn(T)>,
+}
+
+impl<T, F: FnOnce(Result<T>)> Completion<T, F> {
+    fn finish(mut self, result: Result<T>) {
+        if let Some(done) = self.done.take() {
+            done(result);
+        }
+    }
+}
+
+impl<T, F: FnOnce(Result<T>)> Drop for Completion<T, F> {
+    fn drop(&mut self) {
+        if let Some(done) = self.done.take() {
+            done(Err(Error::new(Kind::Internal, "internal failure while connecting")));
+        }
+    }
+}
+
+/// Runs `task` on the control plane and hands its result to `done`, there.
+pub(crate) fn spawn<T: Send + 'static>(
+    task: impl Future<Output = Result<T>> + Send + 'static,
+    done: impl FnOnce(Result<T>) + Send + 'static,
+) {
+    let completion = Completion { done: Some(done), result: std::marker::PhantomData };
+    enqueue(Box::pin(async move {
+        let result = task.await;
+        completion.finish(result);
+    }));
+}
+
+fn enqueue(task: Task) {
+    let mut tasks = TASKS.lock();
+    let task = match &*tasks {
+        Some(sender) => match sender.send(task) {
+            Ok(()) => return,
+            // The thread died of something; another takes over.
+            Err(unsent) => unsent.0,
+        },
+        None => task,
+    };
+    let (sender, receiver) = unbounded_channel();
+    // The receiver is right here, so this cannot fail.
+    let _ = sender.send(task);
+    let thread = std::thread::Builder::new().name("django-cachex".to_owned()).spawn(move || run(receiver));
+    // Without a thread, dropping the receiver completes every task with an error.
+    *tasks = thread.is_ok().then_some(sender);
+}
+
+fn run(mut receiver: UnboundedReceiver<Task>) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_keep_alive(LINGER)
+        .build()
+    else {
+        TASKS.lock().take();
+        return;
+    };
+    runtime.block_on(async {
+        let mut running = JoinSet::new();
+        loop {
+            tokio::select! {
+                task = receiver.recv() => match task {
+                    Some(task) => { running.spawn(task); }
+                    None => break,
+                },
+                Some(_) = running.join_next(), if !running.is_empty() => {}
+                () = tokio::time::sleep(LINGER), if running.is_empty() => {
+                    let mut tasks = TASKS.lock();
+                    if receiver.is_empty() {
+                        tasks.take();
+                        break;
+                    }
+                }
+            }
+        }
+    });
+    // A resolver that hangs must not hold the thread up.
+    runtime.shutdown_background();
+}
+
+pub(crate) fn lock_for_fork() {
+    std::mem::forget(TASKS.lock());
+}
+
+pub(crate) fn unlock_after_fork() {
+    // SAFETY: this thread locked it in `lock_for_fork`.
+    unsafe { TASKS.force_unlock() };
+}
+
+/// In a forked child: the thread is the parent's, and so is what it works on.
+pub(crate) fn forget() {
+    std::mem::forget(TASKS.lock().take());
+}
