@@ -10,7 +10,7 @@ NATIVE := Cargo.toml Cargo.lock pyproject.toml $(shell find src -name '*.rs')
 
 .PHONY: help
 help: ## print these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .venv/.locked ## create .venv from the lock
@@ -79,10 +79,15 @@ docs: .venv/.built ## build the site into site/, warnings are errors
 build: .venv/.locked ## the wheel and the sdist into dist/
 	$(MATURIN) build --quiet --release --sdist --out dist
 
+LOCKS := dev django-6.1 django-5.2 django-4.2
+
 .PHONY: lock
-lock: ## renew requirements/dev.txt from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --group dev \
-	    pyproject.toml --output-file requirements/dev.txt --upgrade --custom-compile-command 'make lock'
+lock: $(LOCKS:%=lock-%) ## renew requirements/*.txt from pyproject.toml (needs uv)
+
+.PHONY: $(LOCKS:%=lock-%)
+$(LOCKS:%=lock-%): lock-%:
+	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --upgrade \
+	    --group $(subst .,-,$*) pyproject.toml --output-file requirements/$*.txt --custom-compile-command 'make lock'
 
 .PHONY: clean
 clean: ## remove everything that make made

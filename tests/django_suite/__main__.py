@@ -1,0 +1,112 @@
+"""`python -m tests.django_suite [series ...]`: run Django's tests and compare."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.django_suite.edition import EDITIONS, ROOT
+from tests.django_suite.run import OURS, THEIRS, Outcome, run
+from tests.servers import FAMILIES
+
+if TYPE_CHECKING:
+    from tests.django_suite.edition import Edition
+    from tests.servers import Family
+
+__all__ = ["main"]
+
+
+def build_wheel(interpreter: Path, python_version: str) -> Path:
+    """Build the package for a Python.
+
+    Args:
+        interpreter: The Python.
+        python_version: Its version, which keeps the builds apart: in one directory each would undo the other.
+
+    Returns:
+        The wheel.
+    """
+    out = ROOT / ".cache" / "wheels" / f"py{python_version}"
+    for old in out.glob("*.whl"):
+        old.unlink()
+    ours = python_version == f"{sys.version_info.major}.{sys.version_info.minor}"
+    target = ROOT / "target" if ours else ROOT / "target" / f"py{python_version}"
+    maturin = Path(sys.executable).with_name("maturin")
+    subprocess.run(
+        [maturin, "build", "--quiet", "--profile", "fast", "--interpreter", interpreter, "--out", out],
+        cwd=ROOT,
+        env={**os.environ, "CARGO_TARGET_DIR": str(target)},
+        check=True,
+    )
+    (wheel,) = out.glob("*.whl")
+    return wheel
+
+
+def baseline(edition: Edition, family: Family) -> Outcome:
+    """Return what Django's own backend makes of the tests; measured once for each lock and server."""
+    name = f"baseline-{family.name}-{'.'.join(map(str, family.version))}.json"
+    kept = edition.home / name
+    if kept.exists() and kept.stat().st_mtime > edition.lock.stat().st_mtime:
+        return Outcome(json.loads(kept.read_text()), "")
+    outcome = run(edition, family, THEIRS)
+    kept.write_text(json.dumps(dict(outcome.tests)))
+    return outcome
+
+
+def report(edition: Edition, family: Family, theirs: Outcome, ours: Outcome | None) -> bool:
+    """Print the closing lines of one edition; return whether it holds."""
+    where = f"Django {edition.version} (Python {edition.python_version}, {family.name})"
+    print(f"{where}: on Django's backend:  {theirs.summary}")
+    if ours is None:
+        return True
+    print(f"{where}: on django-cachex:     {ours.summary}")
+    faults = [f"failed: {test}" for test in sorted(ours.ending("failed"))]
+    faults += [f"skipped here only: {test}" for test in sorted(ours.ending("skipped") - theirs.ending("skipped"))]
+    faults += [f"did not run here: {test}" for test in sorted(theirs.tests.keys() - ours.tests.keys())]
+    if not ours.tested_the_backend:
+        faults.append("RedisCacheTests did not run")
+    if faults:
+        print(ours.output)
+        print(*faults, sep="\n")
+    return not faults
+
+
+def main() -> int:
+    """Prepare the editions one after the other, run them at the same time, report."""
+    parser = argparse.ArgumentParser(prog="python -m tests.django_suite", description=__doc__)
+    parser.add_argument("series", nargs="*", help="as in 5.2; all without")
+    parser.add_argument("--baseline", action="store_true", help="Django's own backend only")
+    options = parser.parse_args()
+    editions = [edition for edition in EDITIONS if not options.series or edition.series in options.series]
+    began = time.monotonic()
+    wheels: dict[str, Path] = {}
+    for edition in editions:
+        edition.prepare()
+        if options.baseline:
+            continue
+        if edition.python_version not in wheels:
+            wheels[edition.python_version] = build_wheel(edition.interpreter, edition.python_version)
+        edition.install(wheels[edition.python_version])
+    # The newest Django on every server program, the others on the first.
+    runs = [(editions[0], family) for family in FAMILIES] + [(edition, FAMILIES[0]) for edition in editions[1:]]
+    # Django's tests sleep most of the time, for values to expire.
+    with ThreadPoolExecutor(max_workers=2 * (os.cpu_count() or 1)) as pool:
+        theirs = [pool.submit(baseline, edition, family) for edition, family in runs]
+        ours = [None if options.baseline else pool.submit(run, edition, family, OURS) for edition, family in runs]
+        held = [
+            report(edition, family, of_django.result(), mine.result() if mine else None)
+            for (edition, family), of_django, mine in zip(runs, theirs, ours, strict=True)
+        ]
+    print(f"Django's own tests: {sum(held)} of {len(held)} runs hold, in {time.monotonic() - began:.0f} s")
+    return 0 if all(held) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
