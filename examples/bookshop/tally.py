@@ -34,7 +34,7 @@ RECENT = 500
 
 def percentile(durations: list[float], percent: int) -> float:
     """Return the given percentile of ``durations`` (any unit), 0 for none."""
-    if len(durations) < 2:  # noqa: PLR2004 - quantiles need two points
+    if len(durations) < 2:
         return durations[0] if durations else 0.0
     return statistics.quantiles(durations, n=100, method="inclusive")[percent - 1]
 

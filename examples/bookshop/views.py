@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.cache import cache
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, JsonResponse
 from django.shortcuts import render
 from django.utils.decorators import decorator_from_middleware
 from django.views.decorators.cache import cache_page, never_cache
 
 from examples.bookshop import home as home_page
-from examples.bookshop.catalogue import BOOKS, SHELVES, Book, aquery_book, query_book, query_shelf, query_stock
+from examples.bookshop.catalogue import BOOKS, SHELVES, aquery_book, query_book, query_shelf, query_stock
 from examples.bookshop.tally import PAGES, tally
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+    from examples.bookshop.catalogue import Book
 
 __all__ = ["astock", "book", "home", "live", "numbers", "recent", "shelf", "shop_context", "stock"]
 

@@ -69,7 +69,7 @@ class ShopProcess:
     def start(self, peer: str = "") -> None:
         """Start the process; ``peer`` is the address of the shop whose numbers it shows beside its own."""
         descriptor = self._listener.fileno()
-        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "examples.bookshop.serve", str(descriptor)],
             cwd=ROOT,
             env=os.environ
@@ -111,7 +111,7 @@ class ShopProcess:
             except (OSError, VisitError) as error:
                 problem = repr(error)
             else:
-                if answer.status == 200:  # noqa: PLR2004 - HTTP OK
+                if answer.status == 200:
                     return
                 problem = f"HTTP {answer.status}"
                 break
