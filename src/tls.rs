@@ -172,17 +172,8 @@ impl Tls {
             Data::Text(text) => text.into_bytes(),
             Data::Bytes(bytes) => bytes,
         });
-        let options = Options {
-            ca_certs,
-            ca_path,
-            ca_data,
-            certfile,
-            keyfile,
-            key_password,
-            check,
-            min_version,
-            ciphers,
-        };
+        let options =
+            Options { ca_certs, ca_path, ca_data, certfile, keyfile, key_password, check, min_version, ciphers };
         // Reading files and stretching a password take their time.
         Ok(py.detach(|| Self::new(options))?)
     }

@@ -19,7 +19,8 @@ pub(crate) fn explain(error: &io::Error) -> Option<String> {
         };
     }
     let is_cut_off = error.kind() == io::ErrorKind::UnexpectedEof && error.to_string() == "tls handshake eof";
-    is_cut_off.then(|| "the server closed the connection during the TLS handshake; maybe the port is not for TLS".into())
+    is_cut_off
+        .then(|| "the server closed the connection during the TLS handshake; maybe the port is not for TLS".into())
 }
 
 fn describe(error: &Error) -> String {

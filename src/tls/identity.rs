@@ -32,9 +32,11 @@ impl Source {
                 let reason = format!("the certificate cannot be used: {error}");
                 return Refusal::of_file("ssl_certfile", &self.certfile, reason);
             }
-            _ => "the private key cannot be used: it has to be RSA of 2048 bits or more, ECDSA with P-256 or P-384, or \
+            _ => {
+                "the private key cannot be used: it has to be RSA of 2048 bits or more, ECDSA with P-256 or P-384, or \
                   Ed25519"
-                .to_owned(),
+                    .to_owned()
+            }
         };
         Refusal::of_file(self.option, &self.path, reason)
     }
@@ -51,8 +53,7 @@ impl Identity {
             };
         };
         let bytes = pem::read("ssl_certfile", certfile)?;
-        let chain =
-            pem::certificates(&bytes).map_err(|reason| Refusal::of_file("ssl_certfile", certfile, reason))?;
+        let chain = pem::certificates(&bytes).map_err(|reason| Refusal::of_file("ssl_certfile", certfile, reason))?;
         let (option, path, bytes) = match &options.keyfile {
             None => ("ssl_certfile", certfile, bytes),
             Some(keyfile) => ("ssl_keyfile", keyfile, pem::read("ssl_keyfile", keyfile)?),
@@ -66,7 +67,8 @@ impl Identity {
 
 /// The first private key of a PEM file.
 fn read_key(bytes: &[u8], path: &Path, password: Option<&str>) -> Result<PrivateKeyDer<'static>, String> {
-    let convert = |cipher: &str| format!("convert it with: openssl pkcs8 -topk8{cipher} -in {} -out NEW", path.display());
+    let convert =
+        |cipher: &str| format!("convert it with: openssl pkcs8 -topk8{cipher} -in {} -out NEW", path.display());
     if contains(bytes, b"Proc-Type: 4,ENCRYPTED") {
         return Err(format!("the private key is encrypted in OpenSSL's legacy format; {}", convert("")));
     }

@@ -29,7 +29,8 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
 
 /// All certificates in `bytes`; other sections are passed over.
 pub(super) fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let found: Vec<_> = CertificateDer::pem_slice_iter(bytes).collect::<Result<_, _>>().map_err(|error| plain(&error))?;
+    let found: Vec<_> =
+        CertificateDer::pem_slice_iter(bytes).collect::<Result<_, _>>().map_err(|error| plain(&error))?;
     if found.is_empty() { Err("no PEM certificate in it".to_owned()) } else { Ok(found) }
 }
 
@@ -50,7 +51,7 @@ pub(super) fn split_der(mut bytes: &[u8]) -> Option<Vec<CertificateDer<'static>>
     while !bytes.is_empty() {
         let (&[tag, first], rest) = bytes.split_first_chunk::<2>()?;
         let (header, length) = match first {
-            0..0x80 => (2, usize::from(first)),
+            0..=0x7f => (2, usize::from(first)),
             0x81..=0x84 => {
                 let octets = rest.get(..usize::from(first & 0x7f))?;
                 (2 + octets.len(), octets.iter().fold(0, |length, &octet| length << 8 | usize::from(octet)))

@@ -20,7 +20,7 @@ impl Roots {
     pub(super) fn read(options: &Options) -> Result<Self, Refusal> {
         if !options.has_authorities() {
             // Reading the system's takes milliseconds, and may fail where nobody asks for them.
-            let store = if options.check == Check::Nothing { Arc::default() } else { system()? };
+            let store = if options.check == Check::Nothing { Arc::new(RootCertStore::empty()) } else { system()? };
             return Ok(Self { store, certificates: Arc::new([]) });
         }
         let mut store = RootCertStore::empty();
@@ -78,11 +78,8 @@ fn read_directory(directory: &Path) -> Result<Vec<CertificateDer<'static>>, Stri
     // In one order every time: the same contents have to give the same hash.
     files.sort_unstable();
     files.dedup();
-    let found: Vec<_> = files
-        .iter()
-        .filter_map(|path| pem::certificates(&pem::read_file(path).ok()?).ok())
-        .flatten()
-        .collect();
+    let found: Vec<_> =
+        files.iter().filter_map(|path| pem::certificates(&pem::read_file(path).ok()?).ok()).flatten().collect();
     if found.is_empty() { Err("no file with a PEM certificate in it".to_owned()) } else { Ok(found) }
 }
 
