@@ -64,6 +64,30 @@ def test_page(page: Path, server: Server, settings_names: dict[str, Any]) -> Non
                 run(block, names)
 
 
+def test_the_acl_user_of_the_security_page(server: Server) -> None:
+    """The user that the page recommends can do what the cache does, under its prefix and nowhere else."""
+    from django_cachex.cache import RedisCache
+    from django_cachex.exceptions import NoPermissionError
+
+    line = re.search(r"^ *(ACL SETUSER .+)$", (ROOT / "docs/security.md").read_text(), re.MULTILINE)
+    assert line is not None
+    server.command(*line[1].split())
+    shop = RedisCache(server.url, {"KEY_PREFIX": "shop", "OPTIONS": {"username": "shop", "password": "password"}})
+    assert shop.set_many({"a": 1, "b": [2]}) == []
+    assert shop.get_many(["a", "b"]) == {"a": 1, "b": [2]}
+    assert shop.incr("a") == 2
+    assert shop.touch("a", 60)
+    assert shop.ttl("a") == 60
+    assert shop.incr_version("b") == 2
+    assert sorted(shop.iter_keys()) == ["a"]
+    assert shop.delete_pattern("*") == 1
+    for forbidden in (shop.clear, shop.keys):
+        with pytest.raises(NoPermissionError):
+            forbidden()
+    with pytest.raises(NoPermissionError):
+        RedisCache(server.url, {"OPTIONS": {"username": "shop", "password": "password"}}).get("a")
+
+
 def test_every_page_has_code_that_runs() -> None:
     """The collector finds blocks at all: an empty run would prove nothing."""
     assert ROOT / "README.md" in _PAGES
