@@ -1,12 +1,14 @@
 """Settings of the bookshop.
 
-Four environment variables steer it, so that one project runs on either backend:
+Five environment variables steer it, so that one project runs on either backend:
 
 ``BOOKSHOP_BACKEND``
     ``cachex`` (default) or ``django``, Django's own Redis backend.
 ``BOOKSHOP_SERVER``
     URL of a Redis or Valkey server without a database number. Without it django-cachex starts its embedded server;
     Django's backend has no such thing and needs the URL.
+``BOOKSHOP_DIRECTORY``
+    the project directory that an embedded server is found by; this directory where not set.
 ``BOOKSHOP_READINGS``
     URL under which the home page asks the server for its counters; ``BOOKSHOP_SERVER`` where not set.
 ``BOOKSHOP_PEER``
@@ -24,7 +26,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from examples.bookshop.databases import DATABASE_NUMBERS
 
-BASE_DIR = Path(__file__).resolve().parent
+_HERE = Path(__file__).resolve().parent
+BASE_DIR = Path(os.environ.get("BOOKSHOP_DIRECTORY") or _HERE)
 
 BOOKSHOP_BACKEND = os.environ.get("BOOKSHOP_BACKEND", "cachex")
 BOOKSHOP_SERVER = os.environ.get("BOOKSHOP_SERVER", "")
@@ -78,7 +81,7 @@ ASGI_APPLICATION = "examples.bookshop.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [_HERE / "templates"],
         "OPTIONS": {"context_processors": ["examples.bookshop.views.shop_context"]},
     },
 ]
