@@ -15,6 +15,7 @@ import os
 import platform
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,10 +86,10 @@ def _failures() -> tuple[type[Exception], ...]:
     return OSError, ImproperlyConfigured, RedisError, CachexError
 
 
-def _server(options: argparse.Namespace) -> Server:
+def _server(options: argparse.Namespace, directory: str) -> Server:
     from examples.harness.server import Server, embedded_server  # noqa: PLC0415 - after the check for what is missing
 
-    return Server(options.server, embedded=False) if options.server else embedded_server()
+    return Server(options.server) if options.server else embedded_server(directory)
 
 
 async def _measure(options: argparse.Namespace, server: Server, say: Callable[[str], None]) -> int:
@@ -191,7 +192,9 @@ def main(arguments: list[str] | None = None) -> int:
     from examples.harness.shops import ShopError  # noqa: PLC0415 - after the check for what is missing
 
     try:
-        return asyncio.run(_run(options, _server(options)))
+        # A directory of its own means an embedded server of its own: a demo does not disturb bookshops left running.
+        with tempfile.TemporaryDirectory(prefix="bookshop-") as directory:
+            return asyncio.run(_run(options, _server(options, directory)))
     except ShopError as error:
         print(error, file=sys.stderr)
     except (asyncio.CancelledError, KeyboardInterrupt):

@@ -10,16 +10,26 @@ __all__ = ["Server", "embedded_server"]
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: its URL, and whether django-cachex started it (then its shop says ``embedded://``)."""
+    """A running server.
+
+    Attributes:
+        url: where it is, without a database number.
+        directory: the project directory it was started for by ``embedded://``; empty for a server of somebody else's.
+    """
 
     url: str
-    embedded: bool
+    directory: str = ""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether django-cachex started it."""
+        return bool(self.directory)
 
 
-def embedded_server() -> Server:
+def embedded_server(directory: str) -> Server:
     """Start the embedded server the way a user of ``LOCATION: "embedded://"`` does, and find out where it listens.
 
-    It runs until the last process that uses it ends: hence as long as the demo does. Django's backend and the readings
+    It belongs to ``directory`` and runs until the last process that uses it ends: hence as long as the demo does. Django's backend and the readings
     know nothing of embedded servers and need the address.
 
     Raises:
@@ -31,14 +41,14 @@ def embedded_server() -> Server:
     from django.core.cache import caches  # noqa: PLC0415
 
     from examples.bookshop.databases import READINGS_DATABASE  # noqa: PLC0415
-    from examples.bookshop.settings import BASE_DIR  # noqa: PLC0415
 
     location = f"embedded:///{READINGS_DATABASE}"
     backend = {"BACKEND": "django_cachex.cache.RedisCache", "LOCATION": location}
-    settings.configure(BASE_DIR=BASE_DIR, CACHES={"default": backend})
+    settings.configure(BASE_DIR=directory, CACHES={"default": backend})
     cache: Any = caches["default"]
     client = cache.get_client(write=True)
     path = client.execute_command("CONFIG", "GET", "unixsocket")[1].decode()
     if path:
-        return Server(f"unix://{path}", embedded=True)
-    return Server(f"redis://127.0.0.1:{int(client.execute_command('CONFIG', 'GET', 'port')[1])}", embedded=True)
+        return Server(f"unix://{path}", directory)
+    port = int(client.execute_command("CONFIG", "GET", "port")[1])
+    return Server(f"redis://127.0.0.1:{port}", directory)

@@ -76,6 +76,7 @@ class ShopProcess:
             | {
                 "BOOKSHOP_BACKEND": self.backend,
                 "BOOKSHOP_SERVER": "" if self._server.embedded and self.backend == "cachex" else self._server.url,
+                "BOOKSHOP_DIRECTORY": self._server.directory,
                 "BOOKSHOP_READINGS": self._server.url,
                 "BOOKSHOP_PEER": peer,
                 "DJANGO_SETTINGS_MODULE": "examples.bookshop.settings",
