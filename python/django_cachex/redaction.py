@@ -1,0 +1,26 @@
+"""Keep secrets out of what an error carries along.
+
+Debug pages and error trackers print the local variables of every frame in a traceback. While settings are read those
+variables hold URLs and passwords, so the frames are emptied before an error leaves the package.
+"""
+
+from __future__ import annotations
+
+import traceback
+
+__all__ = ["scrub"]
+
+
+def scrub(error: BaseException) -> None:
+    """Empty the local variables of every finished frame in the tracebacks of *error* and of its explicit causes.
+
+    File names and line numbers stay. The frame that calls this is still running and keeps its variables: it has to
+    ``del`` those that hold secrets itself.
+
+    Args:
+        error: the exception about to be raised again.
+    """
+    current: BaseException | None = error
+    while current is not None:
+        traceback.clear_frames(current.__traceback__)
+        current = current.__cause__
