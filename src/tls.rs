@@ -16,9 +16,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::sign::SingleCertAndKey;
 
 pub(crate) use self::explain::explain;
-use self::identity::Identity;
 use self::roots::Roots;
 use self::verifier::{Check, Verifier};
 use crate::errors::{Error, Kind};
@@ -208,7 +208,7 @@ impl Tls {
         let provider = ciphers::provider(options.ciphers.as_deref(), options.min_version)?;
         let algorithms = provider.signature_verification_algorithms;
         let roots = Roots::read(&options)?;
-        let identity = Identity::read(&options)?;
+        let identity = identity::read(&options, provider.key_provider)?;
         options.key_password = None;
 
         let authorities = roots.certificates;
@@ -219,12 +219,10 @@ impl Tls {
             // The verifier's own reasons are in its file.
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
-        let (config, chain) = match identity {
-            None => (builder.with_no_client_auth(), Vec::new()),
-            Some(Identity { chain, key, source }) => {
-                let config = builder.with_client_auth_cert(chain.clone(), key);
-                (config.map_err(|error| source.refuse(&error))?, chain)
-            }
+        let chain = identity.as_ref().map(|pair| pair.cert.clone()).unwrap_or_default();
+        let config = match identity {
+            None => builder.with_no_client_auth(),
+            Some(pair) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair))),
         };
         let material = Material { options, authorities, chain };
         let mut hasher = DefaultHasher::new();

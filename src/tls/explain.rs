@@ -54,12 +54,14 @@ fn certificate(error: &CertificateError) -> String {
         E::NotValidYet | E::NotValidYetContext { .. } => "is not valid yet".to_owned(),
         E::NotValidForName => "is not valid for this host name".to_owned(),
         E::NotValidForNameContext { expected, presented } => {
-            let names: Vec<_> = presented.iter().map(|name| inner_name(name)).collect();
-            let names = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
+            let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             format!("is not valid for the host name {:?}; it names {names}", expected.to_str())
         }
         E::Revoked => "has been revoked".to_owned(),
-        E::BadSignature => "is not signed with the key of its authority".to_owned(),
+        E::BadSignature => {
+            "is not signed by a trusted authority (ssl_ca_certs); the one of that name has another key".to_owned()
+        }
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => "is not meant for a server".to_owned(),
         E::UnsupportedSignatureAlgorithmContext { .. } | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             "is signed with an algorithm that is not supported".to_owned()
@@ -69,16 +71,18 @@ fn certificate(error: &CertificateError) -> String {
             "UnsupportedCertVersion" => {
                 "is of X.509 version 1; issue it as version 3, with its names as subjectAltName".to_owned()
             }
-            "CaUsedAsEndEntity" => "is an authority's own".to_owned(),
+            "CaUsedAsEndEntity" => {
+                "is not signed by a trusted authority; it is one itself, but not in ssl_ca_certs".to_owned()
+            }
             other => format!("cannot be used: {other}"),
         },
         other => format!("cannot be used: {other}"),
     }
 }
 
-/// `DnsName("a.example")` -> `a.example`.
-fn inner_name(name: &str) -> &str {
-    name.split_once("(\"").and_then(|(_, rest)| rest.strip_suffix("\")")).unwrap_or(name)
+/// `DnsName("a.example")` and `IpAddress(10.0.0.1)` without their kind.
+fn bare(name: &str) -> &str {
+    name.split_once('(').map_or(name, |(_, rest)| rest.trim_end_matches(')').trim_matches('"'))
 }
 
 fn refusal(alert: AlertDescription) -> String {
@@ -100,5 +104,47 @@ fn refusal(alert: AlertDescription) -> String {
         }
         A::UnrecognisedName => "the server has no certificate for this host name".to_owned(),
         other => format!("the server refused the TLS handshake: {other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::ServerName;
+
+    use super::*;
+
+    fn wrap(error: Error) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, error)
+    }
+
+    #[test]
+    fn the_cause_is_found_however_deep() {
+        let shallow = wrap(CertificateError::UnknownIssuer.into());
+        let deep = io::Error::other(io::Error::other(wrap(CertificateError::UnknownIssuer.into())));
+        let text = "the server's certificate is not signed by a trusted authority (ssl_ca_certs)";
+        assert_eq!(explain(&shallow).as_deref(), Some(text));
+        assert_eq!(explain(&deep).as_deref(), Some(text));
+    }
+
+    #[test]
+    fn other_failures_are_left_to_others() {
+        assert_eq!(explain(&io::Error::from(io::ErrorKind::ConnectionRefused)), None);
+        assert_eq!(explain(&io::Error::new(io::ErrorKind::UnexpectedEof, "end of file")), None);
+        let cut_off = io::Error::new(io::ErrorKind::UnexpectedEof, "tls handshake eof");
+        assert!(explain(&cut_off).is_some_and(|text| text.contains("closed the connection")));
+    }
+
+    #[test]
+    fn a_wrong_name_is_set_against_the_right_ones() {
+        let expected = ServerName::from(std::net::IpAddr::from([10, 0, 0, 1]));
+        let names = |presented: &[&str]| {
+            let presented = presented.iter().map(|name| (*name).to_owned()).collect();
+            let error = CertificateError::NotValidForNameContext { expected: expected.clone(), presented };
+            explain(&wrap(error.into()))
+        };
+        let start = "the server's certificate is not valid for the host name \"10.0.0.1\"; it names";
+        assert_eq!(names(&[]), Some(format!("{start} none")));
+        let several = names(&["DnsName(\"a.example\")", "IpAddress(10.0.0.2)"]);
+        assert_eq!(several, Some(format!("{start} a.example, 10.0.0.2")));
     }
 }

@@ -1,7 +1,7 @@
 //! PEM files: what OpenSSL writes, and what other tools make of it.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use rustls::pki_types::CertificateDer;
@@ -16,11 +16,16 @@ pub(super) fn read(option: &str, path: &Path) -> Result<Vec<u8>, Refusal> {
     read_file(path).map_err(|reason| Refusal::of_file(option, path, reason))
 }
 
-/// The reason as text, without the number that the caller does not need.
+/// What the system says, without its number.
+pub(super) fn reason(error: &io::Error) -> String {
+    error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
+}
+
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let plain = |error: std::io::Error| error.to_string().split(" (os error").next().unwrap_or_default().to_owned();
     let mut bytes = Vec::new();
-    File::open(path).map_err(plain)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(plain)?;
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| reason(&error))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err("too large to be a certificate or key".to_owned());
     }

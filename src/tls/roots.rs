@@ -69,9 +69,8 @@ fn parse(data: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 /// The certificates of all files of a directory. OpenSSL finds them by links that are named after their hashes; those
 /// lead to the same files, and a directory without the links works as well.
 fn read_directory(directory: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let plain = |error: std::io::Error| error.to_string().split(" (os error").next().unwrap_or_default().to_owned();
     let mut files: Vec<_> = fs::read_dir(directory)
-        .map_err(plain)?
+        .map_err(|error| pem::reason(&error))?
         .filter_map(|entry| fs::canonicalize(entry.ok()?.path()).ok())
         .filter(|path| path.is_file())
         .collect();
