@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::config::{Config, Server};
+use crate::errors::guarded;
 use crate::request::{Request, Spec};
 use crate::topology::{Standalone, Topology};
 use crate::{blocking, looped, node, registry, retry};
@@ -39,7 +40,7 @@ impl Engine {
         args: &Bound<'_, PyTuple>,
         at: Option<usize>,
     ) -> PyResult<Py<PyAny>> {
-        self.run(py, &Request::one(spec.get(), args, self.config.max_value_size)?, at)
+        guarded(|| self.run(py, &Request::one(spec.get(), args, self.config.max_value_size)?, at))
     }
 
     /// Sends a command on the running loop; returns an `asyncio.Future` of its reply.
@@ -51,21 +52,25 @@ impl Engine {
         args: &Bound<'_, PyTuple>,
         at: Option<usize>,
     ) -> PyResult<Py<PyAny>> {
-        let request = Request::one(spec.get(), args, self.config.max_value_size)?;
-        looped::submit(py, &self.topology, request, at, self.deadline())
+        guarded(|| {
+            let request = Request::one(spec.get(), args, self.config.max_value_size)?;
+            looped::submit(py, &self.topology, request, at, self.deadline())
+        })
     }
 
     /// Sends many commands in one write to the write server; returns the list of replies, error replies as exceptions.
     #[pyo3(signature = (commands, transaction, /))]
     fn call_many(&self, py: Python<'_>, commands: &Bound<'_, PyAny>, transaction: bool) -> PyResult<Py<PyAny>> {
-        self.run(py, &Request::many(commands, transaction, self.config.max_value_size)?, None)
+        guarded(|| self.run(py, &Request::many(commands, transaction, self.config.max_value_size)?, None))
     }
 
     /// As `call_many`, on the running loop; returns an `asyncio.Future` of the list.
     #[pyo3(signature = (commands, transaction, /))]
     fn send_many(&self, py: Python<'_>, commands: &Bound<'_, PyAny>, transaction: bool) -> PyResult<Py<PyAny>> {
-        let request = Request::many(commands, transaction, self.config.max_value_size)?;
-        looped::submit(py, &self.topology, request, None, self.deadline())
+        guarded(|| {
+            let request = Request::many(commands, transaction, self.config.max_value_size)?;
+            looped::submit(py, &self.topology, request, None, self.deadline())
+        })
     }
 }
 

@@ -1,10 +1,12 @@
 //! Everything that can go wrong, and the Python exception that it becomes.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 
 use crate::imports;
 use crate::wire::ProtocolError;
@@ -183,6 +185,15 @@ impl Error {
     }
 }
 
+pub(crate) fn class(py: Python<'_>, kind: Kind) -> PyResult<Bound<'_, PyType>> {
+    imports::exception(py, kind.class_name())
+}
+
+/// Runs `work`; a panic becomes an internal error instead of an exception that no `except Exception` catches.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::new(Kind::Internal, "internal failure").into()))
+}
+
 fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
@@ -196,7 +207,7 @@ impl From<Error> for PyErr {
             {
                 return cause.clone_ref(py);
             }
-            let class = match imports::exception(py, error.kind.class_name()) {
+            let class = match class(py, error.kind) {
                 Ok(class) => class,
                 Err(failure) => return failure,
             };

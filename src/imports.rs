@@ -33,16 +33,18 @@ pub(crate) fn exception<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py,
     Ok(PyModule::import(py, "django_cachex.exceptions")?.getattr(name)?.cast_into()?)
 }
 
-/// Names of [`crate::lib_names`] that are defined in Python; the native module offers them as its own.
-pub(crate) fn public(py: Python<'_>, name: &str) -> Option<&'static str> {
-    let _ = py;
+/// Where a name of the native module's interface is defined, if that is in Python: module and attribute.
+pub(crate) fn home(name: &str) -> Option<(&'static str, &str)> {
     match name {
         "Redis" | "Valkey" | "RedisCluster" | "ValkeyCluster" | "AsyncRedis" | "AsyncValkey" | "AsyncRedisCluster"
-        | "AsyncValkeyCluster" => Some("django_cachex.client.raw"),
+        | "AsyncValkeyCluster" => Some(("django_cachex.client.raw", name)),
         "ConnectionPool" | "BlockingConnectionPool" | "AsyncConnectionPool" | "AsyncBlockingConnectionPool" => {
-            Some("django_cachex.client.pools")
+            Some(("django_cachex.client.pools", name))
         }
-        "DriverInfo" => Some("django_cachex.client.driver_info"),
+        "ResponseError" => Some(("django_cachex.exceptions", name)),
+        "ConnectionError" => Some(("django_cachex.exceptions", "CacheConnectionError")),
+        "TimeoutError" => Some(("django_cachex.exceptions", "CacheTimeoutError")),
+        "DriverInfo" => Some(("django_cachex.client.driver_info", name)),
         _ => None,
     }
 }

@@ -1,3 +1,42 @@
-//! The native core of django-cachex.
+//! The native core of django-cachex. ARCHITECTURE.md says what each file does.
 
 pub mod wire;
+
+#[cfg(feature = "python")]
+mod blocking;
+#[cfg(feature = "python")]
+mod codec;
+#[cfg(feature = "python")]
+mod config;
+#[cfg(feature = "python")]
+mod control;
+#[cfg(feature = "python")]
+mod engine;
+#[cfg(feature = "python")]
+mod errors;
+#[cfg(feature = "python")]
+mod fork;
+#[cfg(feature = "python")]
+mod imports;
+#[cfg(feature = "python")]
+mod keys;
+#[cfg(feature = "python")]
+mod looped;
+#[cfg(feature = "python")]
+mod module;
+#[cfg(feature = "python")]
+mod node;
+#[cfg(feature = "python")]
+mod registry;
+#[cfg(feature = "python")]
+mod reply;
+#[cfg(feature = "python")]
+mod request;
+#[cfg(feature = "python")]
+mod retry;
+#[cfg(feature = "python")]
+mod tls;
+#[cfg(feature = "python")]
+mod topology;
+#[cfg(feature = "python")]
+mod transport;

@@ -16,7 +16,7 @@ use crate::transport::Transport;
 use crate::wire::Link;
 
 /// A connection that was used this recently is taken to be alive; otherwise a look costs one system call.
-const FRESH: Duration = Duration::from_millis(1);
+pub(crate) const FRESH: Duration = Duration::from_millis(1);
 /// How long a sync caller waits before it looks for signals. Wake-ups do not depend on it.
 const SLICE: Duration = Duration::from_millis(50);
 

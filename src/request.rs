@@ -100,7 +100,7 @@ impl Request {
         let mut payload = Payload::default();
         let mut names: Vec<Arc<str>> = Vec::new();
         let mut repeatable = !transaction;
-        let mut frame = |payload: &mut Payload, names: &mut Vec<Arc<str>>, word: &str| {
+        let frame = |payload: &mut Payload, names: &mut Vec<Arc<str>>, word: &str| {
             payload.command(1);
             payload.word(word.as_bytes());
             names.push(word.into());

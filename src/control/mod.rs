@@ -5,6 +5,7 @@
 mod connect;
 mod handshake;
 mod hooks;
+mod watch;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,6 +19,7 @@ use crate::errors::{Error, Kind, Result};
 
 pub(crate) use connect::connect;
 pub(crate) use hooks::BoundConnection;
+pub(crate) use watch::{Watch, watch};
 
 /// How long the thread waits for more work.
 const LINGER: Duration = Duration::from_millis(20);

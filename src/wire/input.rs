@@ -30,11 +30,15 @@ impl Input {
         if self.buffer.len() - self.end < room {
             // Only what stands behind consumed replies is moved, so a frame that grows in many pieces moves once.
             if self.start > 0 {
+                #[cfg(test)]
+                super::tests::work::count(held);
                 self.buffer.copy_within(self.start..self.end, 0);
                 self.start = 0;
                 self.end = held;
             }
             if self.buffer.len() - held < room {
+                #[cfg(test)]
+                super::tests::work::count(held + room - self.buffer.len());
                 self.buffer.resize(held + room, 0);
             }
         }

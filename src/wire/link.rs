@@ -202,18 +202,22 @@ impl<W> Link<W> {
     /// The length of a large bulk string that has begun to arrive and is worth receiving straight into its own buffer.
     /// Enough of it has come to justify that buffer, so a server cannot have memory reserved by claiming lengths.
     pub fn large(&self) -> Option<usize> {
+        self.large_header().map(|(_, len)| len)
+    }
+
+    fn large_header(&self) -> Option<(usize, usize)> {
         if self.large != Large::None || self.owed.is_empty() || self.scanner.need() < LARGE_BULK {
             return None;
         }
         let bytes = self.input.bytes();
-        let (_, len) = resp::large_bulk(bytes, LARGE_BULK)?;
-        (len <= TRUSTED || bytes.len() >= len / EARNEST).then_some(len)
+        let (header, len) = resp::large_bulk(bytes, LARGE_BULK)?;
+        (len <= TRUSTED || bytes.len() >= len / EARNEST).then_some((header, len))
     }
 
     /// Takes what has arrived of that bulk string. The driver copies it to the start of a buffer of its own, receives
     /// the others behind it, and then calls [`Link::end_large`].
     pub fn begin_large(&mut self) -> &[u8] {
-        let Some((header, len)) = resp::large_bulk(self.input.bytes(), LARGE_BULK) else { return &[] };
+        let Some((header, len)) = self.large_header() else { return &[] };
         self.input.take(header);
         self.scanner = Scanner::default();
         self.large = Large::Data;

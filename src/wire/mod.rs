@@ -9,6 +9,8 @@ mod link;
 mod output;
 mod payload;
 mod resp;
+#[cfg(test)]
+mod tests;
 
 pub use link::{LARGE_BULK, Link, Received};
 pub use output::Output;

@@ -32,7 +32,8 @@ pub struct Output {
     segments: VecDeque<Segment>,
     /// Bytes of the first segment that are written.
     written: usize,
-    /// Bytes written since the link was made.
+    /// Bytes pushed and written since the link was made.
+    pushed: u64,
     total: u64,
     /// An emptied buffer, kept for the next command.
     spare: Vec<u8>,
@@ -48,8 +49,14 @@ impl Output {
         self.total
     }
 
+    /// How many bytes were pushed in all: a command pushed now is untouched while no more than these are written.
+    pub fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
     /// Appends commands. Their shared words are held until they are written, the rest is copied.
     pub fn push(&mut self, payload: &Payload) {
+        self.pushed += payload.len() as u64;
         for piece in payload.pieces() {
             match piece {
                 Piece::Bytes([]) => {}
@@ -68,6 +75,12 @@ impl Output {
                 Piece::Shared(chunk) => self.segments.push_back(Segment::Shared(chunk.clone())),
             }
         }
+    }
+
+    /// Bytes held in memory of its own, written or not.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.segments.iter().map(|segment| segment.bytes().len()).sum::<usize>() + self.spare.capacity()
     }
 
     /// Calls `write` with what is to be written next: with no slices at all if nothing is.

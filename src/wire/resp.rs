@@ -85,7 +85,10 @@ impl<'a> Header<'a> {
             return Err(ProtocolError::UnknownType(kind));
         }
         let from = searched.max(1).min(bytes.len());
-        let Some(found) = memchr::memchr(b'\n', &bytes[from..]) else {
+        let found = memchr::memchr(b'\n', &bytes[from..]);
+        #[cfg(test)]
+        super::tests::work::count(found.unwrap_or(bytes.len() - from) + 1);
+        let Some(found) = found else {
             return if bytes.len() > MAX_LINE { Err(ProtocolError::LineTooLong) } else { Ok(None) };
         };
         let end = from + found;

@@ -1,0 +1,207 @@
+//! Values as bytes and back: integers as digits, everything else through serializer and compressor.
+
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyInt, PyList, PyString};
+use pyo3::{intern, PyTypeInfo};
+
+use crate::errors::{Error, Kind};
+use crate::{errors, imports};
+
+/// Python itself converts no longer integers between `int` and `str`.
+const MAX_DIGITS: usize = 4300;
+
+struct Serializer {
+    object: Py<PyAny>,
+    /// The protocol, if this is our own pickle serializer, unmodified: then `pickle` is called without a detour.
+    pickle: Option<Py<PyAny>>,
+}
+
+struct Compressor {
+    object: Py<PyAny>,
+    /// Shorter payloads are not offered.
+    min_length: usize,
+}
+
+/// Encodes with the first serializer and compressor, decodes with whichever fits.
+#[pyclass(frozen, module = "django_cachex._core")]
+pub(crate) struct Codec {
+    serializers: Vec<Serializer>,
+    compressors: Vec<Compressor>,
+}
+
+#[pymethods]
+impl Codec {
+    #[new]
+    fn new(py: Python<'_>, serializers: &Bound<'_, PyAny>, compressors: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let own = imports::pickle_serializer(py)?;
+        let serializers = serializers
+            .try_iter()?
+            .map(|object| {
+                let object = object?;
+                let pickle =
+                    if object.get_type().is(own) { Some(object.getattr("protocol")?.unbind()) } else { None };
+                Ok(Serializer { object: object.unbind(), pickle })
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        let compressors = compressors
+            .try_iter()?
+            .map(|object| {
+                let object = object?;
+                let min_length = match object.getattr_opt("min_length")? {
+                    Some(length) => length.extract()?,
+                    None => 0,
+                };
+                Ok(Compressor { object: object.unbind(), min_length })
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        Ok(Self { serializers, compressors })
+    }
+
+    /// What is stored for `value`: an exact int as it is, anything else as bytes.
+    fn encode<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = value.py();
+        if value.is_exact_instance_of::<PyInt>() && is_short(value)? {
+            return Ok(value.clone());
+        }
+        let Some(serializer) = self.serializers.first() else {
+            return Err(Error::new(Kind::Serializer, "no serializer").into());
+        };
+        if let Some(protocol) = &serializer.pickle
+            && let Ok(payload) = imports::pickle_dumps(py)?.call1((value, protocol))
+        {
+            // No pickle reads as an integer.
+            return self.compress(payload);
+        }
+        let payload = serializer.object.bind(py).call_method1(intern!(py, "dumps"), (value,))?;
+        if payload.is_exact_instance_of::<PyInt>() {
+            return Ok(payload);
+        }
+        let payload = as_bytes(payload)?;
+        if let Some(integer) = integer(py, payload.cast::<PyBytes>()?.as_bytes())? {
+            let back = serializer.object.bind(py).call_method1(intern!(py, "loads"), (&payload,));
+            if !back.and_then(|back| back.eq(&integer)).unwrap_or(false) {
+                let text = "the serializer's output reads as an integer but means something else";
+                return Err(Error::new(Kind::Serializer, text).into());
+            }
+            return Ok(payload);
+        }
+        self.compress(payload)
+    }
+
+    /// The value that `data` (bytes from the server, or an int) stands for.
+    fn decode<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = data.py();
+        let Ok(bytes) = data.cast::<PyBytes>() else { return Ok(data.clone()) };
+        if let Some(value) = integer(py, bytes.as_bytes())? {
+            return Ok(value);
+        }
+        let unpacked;
+        let payload = if self.compressors.is_empty() {
+            data
+        } else {
+            unpacked = self.decompress(bytes)?;
+            &unpacked
+        };
+        let mut last = None;
+        for serializer in &self.serializers {
+            if serializer.pickle.is_some()
+                && let Ok(value) = imports::pickle_loads(py)?.call1((payload,))
+            {
+                return Ok(value);
+            }
+            match serializer.object.bind(py).call_method1(intern!(py, "loads"), (payload,)) {
+                Ok(value) => return Ok(value),
+                Err(error) if error.is_instance_of::<PyException>(py) => last = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(value) = fraction(py, bytes.as_bytes())? {
+            return Ok(value);
+        }
+        let error = Error::new(Kind::Serializer, "no configured serializer can read the stored bytes");
+        Err(last.map_or(error.clone(), |last| error.caused_by(last)).into())
+    }
+
+    /// `decode` for each item of a list; `None` stays `None`.
+    fn decode_all<'py>(&self, items: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyList>> {
+        let decoded = PyList::empty(items.py());
+        for item in items {
+            decoded.append(if item.is_none() { item } else { self.decode(&item)? })?;
+        }
+        Ok(decoded)
+    }
+}
+
+impl Codec {
+    fn compress<'py>(&self, payload: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = payload.py();
+        let Some(compressor) = self.compressors.first() else { return Ok(payload) };
+        let len = payload.len()?;
+        if len < compressor.min_length {
+            return Ok(payload);
+        }
+        let packed = compressor.object.bind(py).call_method1(intern!(py, "compress"), (&payload,))?;
+        Ok(if packed.len()? < len { packed } else { payload })
+    }
+
+    fn decompress<'py>(&self, data: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
+        let py = data.py();
+        let too_large = errors::class(py, Kind::ValueTooLarge)?;
+        for compressor in &self.compressors {
+            match compressor.object.bind(py).call_method1(intern!(py, "decompress"), (data,)) {
+                Ok(payload) => return Ok(payload),
+                Err(error) if error.is_instance(py, &too_large) => return Err(error),
+                Err(error) if error.is_instance(py, PyException::type_object(py).as_any()) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(data.clone().into_any())
+    }
+}
+
+fn is_short(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    if value.extract::<i64>().is_ok() {
+        return Ok(true);
+    }
+    // 10 ** 4300 needs 14,285 bits.
+    let bits: usize = value.call_method0(intern!(value.py(), "bit_length"))?.extract()?;
+    Ok(bits < 14_280 || value.str().is_ok())
+}
+
+/// `dumps` may return anything bytes-like, or text.
+fn as_bytes(payload: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    let py = payload.py();
+    if payload.is_exact_instance_of::<PyBytes>() {
+        Ok(payload)
+    } else if let Ok(text) = payload.cast::<PyString>() {
+        Ok(PyBytes::new(py, text.to_str()?.as_bytes()).into_any())
+    } else {
+        py.get_type::<PyBytes>().call1((pyo3::types::PyMemoryView::from(&payload)?,))
+    }
+}
+
+/// Bytes that are an optional minus and digits only, as that integer.
+fn integer<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
+        return Ok(None);
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return Ok(None) };
+    match text.parse::<i64>() {
+        Ok(value) => Ok(Some(value.into_pyobject(py)?.into_any())),
+        Err(_) => py.get_type::<PyInt>().call1((text,)).map(Some),
+    }
+}
+
+/// A plain decimal fraction, as HINCRBYFLOAT writes it.
+fn fraction<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let unsigned = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    let Some(point) = unsigned.iter().position(|byte| *byte == b'.') else { return Ok(None) };
+    let digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    if !digits(&unsigned[..point]) || !digits(&unsigned[point + 1..]) {
+        return Ok(None);
+    }
+    let value = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<f64>().ok());
+    value.map(|value| Ok(value.into_pyobject(py)?.into_any())).transpose()
+}

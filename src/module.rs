@@ -1,0 +1,44 @@
+//! `django_cachex._core`: what Python sees.
+
+use pyo3::exceptions::PyAttributeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyModule};
+
+use crate::codec::Codec;
+use crate::config::Server;
+use crate::control::BoundConnection;
+use crate::engine::Engine;
+use crate::request::Spec;
+use crate::tls::Tls;
+use crate::{fork, imports, keys};
+
+/// Names that belong to the native module's interface but are defined in Python are looked up when first asked for.
+#[pyfunction]
+fn __getattr__(py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
+    match imports::home(name) {
+        Some((module, attribute)) => Ok(PyModule::import(py, module)?.getattr(attribute)?.unbind()),
+        None => {
+            Err(PyAttributeError::new_err(format!("module 'django_cachex._core' has no attribute '{name}'")))
+        }
+    }
+}
+
+// Free-threaded builds are not declared tested yet.
+#[pymodule(gil_used = true)]
+fn _core(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<BoundConnection>()?;
+    module.add_class::<Codec>()?;
+    module.add_class::<Engine>()?;
+    module.add_class::<Server>()?;
+    module.add_class::<Spec>()?;
+    module.add_class::<Tls>()?;
+    module.add_function(wrap_pyfunction!(keys::make_and_validate_key, module)?)?;
+    module.add_function(wrap_pyfunction!(__getattr__, module)?)?;
+    let hooks = PyDict::new(py);
+    hooks.set_item("before", wrap_pyfunction!(fork::before_fork, module)?)?;
+    hooks.set_item("after_in_parent", wrap_pyfunction!(fork::after_fork_in_parent, module)?)?;
+    hooks.set_item("after_in_child", wrap_pyfunction!(fork::after_fork_in_child, module)?)?;
+    PyModule::import(py, "os")?.getattr("register_at_fork")?.call((), Some(&hooks))?;
+    Ok(())
+}
