@@ -14,7 +14,7 @@ from django.test import override_settings
 
 from tests.caller import Caller
 from tests.certificates import Certificates
-from tests.servers import FAMILIES, Options
+from tests.servers import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ def family(request: pytest.FixtureRequest) -> Family:
 @pytest.fixture(scope="session")
 def server(family: Family) -> Iterator[Server]:
     """An open server that all tests share: leave it as it was, but for keys."""
-    with family.start(Options(unix_socket=True)) as running:
+    with family.start(unix_socket=True) as running:
         yield running
 
 
@@ -64,7 +64,7 @@ def start_server(family: Family) -> Iterator[Callable[..., Server]]:
     Takes the arguments of `tests.servers.Options`.
     """
     with contextlib.ExitStack() as stack:
-        yield lambda **options: stack.enter_context(family.start(Options(**options)))
+        yield lambda **options: stack.enter_context(family.start(**options))
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from tests.control import Control, ServerError
@@ -68,11 +68,11 @@ class Family:
         said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_START_SECONDS).stdout
         return "No tls-cert-file configured" in said
 
-    def start(self, options: Options | None = None) -> Server:
+    def start(self, **options: Any) -> Server:
         """Start one server and wait until it answers.
 
         Args:
-            options: How to configure it; an open plain server without.
+            options: The attributes of `Options`; an open plain server without.
 
         Returns:
             The running server; whoever starts it stops it (it is a context manager).
@@ -80,7 +80,7 @@ class Family:
         Raises:
             RuntimeError: It does not come up; the text has the end of its log.
         """
-        server = Server(self, options or Options())
+        server = Server(self, Options(**options))
         try:
             server.start()
         except BaseException:

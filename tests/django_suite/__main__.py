@@ -17,6 +17,8 @@ from tests.django_suite.run import OURS, THEIRS, Outcome, run
 from tests.servers import FAMILIES
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from tests.django_suite.edition import Edition
     from tests.servers import Family
 
@@ -79,7 +81,7 @@ def report(edition: Edition, family: Family, theirs: Outcome, ours: Outcome | No
 
 
 def main() -> int:
-    """Prepare the editions one after the other, run them at the same time, report."""
+    """Run the editions, report, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.django_suite", description=__doc__)
     parser.add_argument("series", nargs="*", help="as in 5.2; all without")
     parser.add_argument("--baseline", action="store_true", help="Django's own backend only")
@@ -87,22 +89,25 @@ def main() -> int:
     editions = [edition for edition in EDITIONS if not options.series or edition.series in options.series]
     began = time.monotonic()
     wheels: dict[str, Path] = {}
-    for edition in editions:
-        edition.prepare()
-        if options.baseline:
-            continue
-        if edition.python_version not in wheels:
-            wheels[edition.python_version] = build_wheel(edition.interpreter, edition.python_version)
-        edition.install(wheels[edition.python_version])
-    # The newest Django on every server program, the others on the first.
-    runs = [(editions[0], family) for family in FAMILIES] + [(edition, FAMILIES[0]) for edition in editions[1:]]
-    # Django's tests sleep most of the time, for values to expire.
+    pairs: list[tuple[Edition, Family, Future[Outcome], Future[Outcome] | None]] = []
+    # Django's tests sleep most of the time, for values to expire: while one edition runs, the next one is prepared.
     with ThreadPoolExecutor(max_workers=2 * (os.cpu_count() or 1)) as pool:
-        theirs = [pool.submit(baseline, edition, family) for edition, family in runs]
-        ours = [None if options.baseline else pool.submit(run, edition, family, OURS) for edition, family in runs]
+        for edition in editions:
+            edition.prepare()
+            # The newest Django on every server program, the others on the first.
+            families = FAMILIES if edition is editions[0] else FAMILIES[:1]
+            theirs = [pool.submit(baseline, edition, family) for family in families]
+            ours: list[Future[Outcome] | None] = [None] * len(families)
+            if not options.baseline:
+                version = edition.python_version
+                if version not in wheels:
+                    wheels[version] = build_wheel(edition.interpreter, version)
+                edition.install(wheels[version])
+                ours = [pool.submit(run, edition, family, OURS) for family in families]
+            pairs += zip([edition] * len(families), families, theirs, ours, strict=True)
         held = [
             report(edition, family, of_django.result(), mine.result() if mine else None)
-            for (edition, family), of_django, mine in zip(runs, theirs, ours, strict=True)
+            for edition, family, of_django, mine in pairs
         ]
     print(f"Django's own tests: {sum(held)} of {len(held)} runs hold, in {time.monotonic() - began:.0f} s")
     return 0 if all(held) else 1

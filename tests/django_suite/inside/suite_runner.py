@@ -73,5 +73,6 @@ class RecordingRunner(DiscoverRunner):
     def run_suite(self, suite: unittest.TestSuite, **kwargs: Any) -> Any:
         """Run, then write."""
         result = super().run_suite(suite, **kwargs)
+        assert isinstance(result, RecordingResult)
         Path(os.environ["SUITE_RESULTS"]).write_text(json.dumps(result.outcomes))
         return result
