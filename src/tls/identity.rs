@@ -25,8 +25,8 @@ pub(super) fn read(options: &Options, keys: &dyn KeyProvider) -> Result<Option<C
     let bytes = pem::read("ssl_certfile", certfile)?;
     let chain = pem::certificates(&bytes).map_err(bad_certificate)?;
     let (option, path, bytes) = match &options.keyfile {
-        None => ("ssl_certfile", certfile, bytes),
-        Some(keyfile) => ("ssl_keyfile", keyfile, pem::read("ssl_keyfile", keyfile)?),
+        Some(keyfile) if keyfile != certfile => ("ssl_keyfile", keyfile, pem::read("ssl_keyfile", keyfile)?),
+        _ => ("ssl_certfile", certfile, bytes),
     };
     let bad_key = |reason| Refusal::of_file(option, path, reason);
     let key = read_key(&bytes, path, options.key_password.as_deref()).map_err(bad_key)?;
