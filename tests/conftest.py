@@ -8,6 +8,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 import django
+import hypothesis
 import pytest
 import uvloop
 from django.test import override_settings
@@ -42,6 +43,9 @@ def pytest_configure() -> None:
     """Set Django up before anything is collected."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.django_settings")
     django.setup()
+    # How long one example takes says more about what else the machine does.
+    hypothesis.settings.register_profile("tests", deadline=None)
+    hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session", params=FAMILIES, ids=lambda family: family.name)
