@@ -61,9 +61,10 @@ def test_one_loop_for_a_test(call: Caller) -> None:
     assert both.loops == ({id(call.loop)} if call.is_async else set())
 
 
-def test_uvloop_is_uvloop(call_on_any_loop: Caller, request: pytest.FixtureRequest) -> None:
-    if "uvloop" in request.node.name:
-        assert type(call_on_any_loop.loop).__module__ == "uvloop"
+def test_any_loop_is_each_loop(call_on_any_loop: Caller, request: pytest.FixtureRequest) -> None:
+    wanted = request.node.callspec.params["call_on_any_loop"]
+    assert call_on_any_loop.is_async == (wanted != "sync")
+    assert (type(call_on_any_loop.loop).__module__ == "uvloop") == (wanted == "uvloop")
 
 
 def test_a_missing_twin_is_an_error() -> None:
