@@ -2,8 +2,9 @@
 
 The server's unix socket lies at a place that follows from the project's directory, so that every process of the
 project finds it. Every process that uses the server holds a shared lock on a file beside the socket; the lock belongs
-to an open file, so that forked children hold it too and the kernel gives it up when the last of them dies, however
-it dies. A small keeper process (``embedded_keeper.py``) owns the server, waits until nobody holds the lock, and ends both.
+to an open file, so that forked children hold it too and the kernel gives it up when the last of them dies, however it
+dies. A small keeper process (``embedded_keeper.py``) owns the server, waits until nobody holds the lock, and ends
+both.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ LONGEST_PATH = 104
 
 def project() -> Any:
     """Return the directory of the project as settings have it: ``BASE_DIR``, else the working directory."""
-    return getattr(settings, "BASE_DIR", None) or os.getcwd()
+    return getattr(settings, "BASE_DIR", None) or os.getcwd()  # noqa: PTH109 - compared as it is, not as a Path
 
 
 class EmbeddedServer:
@@ -139,7 +140,7 @@ class EmbeddedServer:
         # Isolated and without site-packages: it starts in milliseconds and sees nothing of the project.
         command = [_python(), "-I", "-S", keeper.__file__, os.fspath(self._directory), os.fspath(_binary())]
         try:
-            done = subprocess.run(
+            done = subprocess.run(  # noqa: S603 - our own file and the binary of an installed package
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -175,7 +176,7 @@ if hasattr(os, "register_at_fork"):
 
 def _home() -> Path:
     # Not $TMPDIR while there is a choice: it may differ between the processes of one project.
-    directory = Path("/tmp")
+    directory = Path("/tmp")  # noqa: S108 - what lies there is private, see `_private`
     if not os.access(directory, os.W_OK | os.X_OK):
         directory = Path(tempfile.gettempdir())
     home = directory / f"django-cachex-{os.getuid()}"

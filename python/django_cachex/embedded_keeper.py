@@ -130,13 +130,13 @@ def _start(directory: Path, binary: Path) -> subprocess.Popen[bytes]:
     }
     arguments = [text for name, value in options.items() for text in (f"--{name}", value)]
     with (directory / LOG).open("wb") as log:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 - the binary of an installed package
             [os.fspath(binary), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=directory,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one thread here
         )
 
 

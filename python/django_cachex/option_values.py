@@ -224,7 +224,7 @@ def one_of(*values: Any, read: Callable[[str], Any] = _same) -> Kind:
 
 
 def _backoff(value: Any) -> tuple[float, float]:
-    if isinstance(value, (list, tuple)) and len(value) == 2:
+    if isinstance(value, (list, tuple)) and len(value) == 2:  # noqa: PLR2004 - a pair
         first, last = value
         if _number(first, 0, LONGEST) and _number(last, 0, LONGEST) and first <= last:
             return float(first), float(last)
@@ -256,7 +256,7 @@ def _retries(value: Any) -> int:
     if callable(getattr(value, "get_retries", None)):
         value = value.get_retries()
     elif hasattr(value, "_retries"):
-        value = value._retries
+        value = value._retries  # noqa: SLF001 - redis-py 5.0 has no other way to ask
     if isinstance(value, int) and _number(value, 0, LARGEST):
         return int(value)
     raise UnfitError("an integer from 0, or redis-py's Retry with a count from 0")

@@ -143,7 +143,7 @@ CACHE_OPTIONS: Mapping[str, Option] = {
     "stampede_prevention": Option(kinds.Kind(_no_stampede_prevention), default=False),
     "sentinels": Option(kinds.sequence, (), SENTINEL),
     "sentinel_kwargs": Option(kinds.mapping, {}, SENTINEL),
-    "read_from_replicas": Option(kinds.boolean, False, CLUSTER),
+    "read_from_replicas": Option(kinds.boolean, False, CLUSTER),  # noqa: FBT003 - the default of a bool
     "address_remap": Option(kinds.hook, None, DISCOVERED),
     "MAX_ENTRIES": Option(kinds.anything),
     "CULL_FREQUENCY": Option(kinds.anything),

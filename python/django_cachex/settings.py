@@ -95,7 +95,7 @@ class Settings:
             ImproperlyConfigured: anything in it is wrong.
         """
         # Written out, with a call for odd values only: this runs for every request.
-        client_only = client_class._CLIENT_ONLY_OPTIONS
+        client_only = client_class._CLIENT_ONLY_OPTIONS  # noqa: SLF001 - the contract's name
         atoms = _ATOMS
         key = (
             topology,
@@ -128,7 +128,7 @@ class Settings:
     @property
     def current(self) -> bool:
         """Whether an embedded server is still that of the project: ``settings.BASE_DIR`` may change in tests."""
-        server = self.handles[0]._embedded
+        server = self.handles[0]._embedded  # noqa: SLF001 - of this package
         return server is None or server.is_of_project()
 
     @property
@@ -219,7 +219,8 @@ def _freeze(value: Any) -> object:
         return value
     if kind in _ATOMS:
         return kind, value
-    if isinstance(value, Mapping):
+    # The exact types first: asking an abstract class takes longer than all the rest.
+    if kind is dict or (kind not in (list, tuple) and isinstance(value, Mapping)):
         return kind, *[(_freeze(name), _freeze(item)) for name, item in value.items()]
     if isinstance(value, (list, tuple)):
         return kind, *[_freeze(item) for item in value]

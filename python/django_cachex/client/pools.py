@@ -221,7 +221,7 @@ class PoolHandle:
 
 def _embedded_server() -> EmbeddedServer:
     # Only development needs it and the processes that it starts.
-    from django_cachex.embedded import EmbeddedServer
+    from django_cachex.embedded import EmbeddedServer  # noqa: PLC0415
 
     return EmbeddedServer.of_project()
 
