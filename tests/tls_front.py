@@ -15,9 +15,22 @@ __all__ = ["TlsFront"]
 
 
 class TlsFront:
-    """Accepts TLS on one loopback port and passes the plain bytes on to another, on a thread of its own."""
+    """Accepts TLS on one loopback port and passes the plain bytes on to another, on a thread of its own.
 
-    def __init__(self, port: int, target: int, certificates: Certificates, pair: Pair, *, mutual: bool) -> None:
+    Attributes:
+        sessions: The protocol version and the cipher of every connection, as OpenSSL calls them.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        target: int,
+        certificates: Certificates,
+        pair: Pair,
+        *,
+        mutual: bool = False,
+        newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED,
+    ) -> None:
         """Start to accept; returns when the port is open.
 
         Args:
@@ -26,10 +39,13 @@ class TlsFront:
             certificates: Whose authority has to have signed the client's certificate.
             pair: The certificate to show.
             mutual: Whether a client has to show one too.
+            newest: The newest protocol version that it speaks.
         """
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates.ca))
         self._context.load_cert_chain(pair.cert, pair.key)
         self._context.verify_mode = ssl.CERT_REQUIRED if mutual else ssl.CERT_NONE
+        self._context.maximum_version = newest
+        self.sessions: list[tuple[str, str]] = []
         self._port = port
         self._target = target
         self._loop = asyncio.new_event_loop()
@@ -62,6 +78,8 @@ class TlsFront:
         await asyncio.gather(*joined, return_exceptions=True)
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session: ssl.SSLObject = writer.get_extra_info("ssl_object")
+        self.sessions.append((session.version() or "", (session.cipher() or ("",))[0]))
         try:
             plain_reader, plain_writer = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
