@@ -48,7 +48,7 @@ class Certificates:
         misnamed: Valid, but for another host.
         expired: For the right host, but of yesterday.
         early: For the right host, but from tomorrow on.
-        self_signed: For the right host, signed by itself and marked as an authority, as `openssl req -x509` makes them.
+        self_signed: For 127.0.0.1 alone, signed by itself and marked as an authority, as `openssl req -x509` makes them.
         client_in_one: The client's certificate and key in one file.
         locked_key: The client's key, encrypted with `password`.
         password: What opens `locked_key`.
@@ -90,8 +90,8 @@ class Certificates:
 
 def _sign_itself(directory: Path, now: dt.datetime) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "self-signed")])
+    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
