@@ -48,7 +48,7 @@ class Certificates:
         misnamed: Valid, but for another host.
         expired: For the right host, but of yesterday.
         early: For the right host, but from tomorrow on.
-        self_signed: For 127.0.0.1 alone, signed by itself and marked as an authority, as `openssl req -x509` makes them.
+        self_signed: For 127.0.0.1 alone, signed by itself and marked as an authority, as `openssl req -x509` does.
         client_in_one: The client's certificate and key in one file.
         locked_key: The client's key, encrypted with `password`.
         password: What opens `locked_key`.

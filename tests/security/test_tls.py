@@ -15,7 +15,7 @@ from django_cachex.cache import RedisCache, ValkeyCache
 from django_cachex.exceptions import CacheConnectionError, CacheTimeoutError
 
 from django_cachex import _core
-from tests.servers import Options, free_port
+from tests.servers import free_port
 from tests.tls_front import TlsFront
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ _PATIENT = {"socket_connect_timeout": 5}
 
 @pytest.fixture(scope="module")
 def tls_server(family: Family, certificates: Certificates) -> Iterator[Server]:
-    with family.start(Options(tls=certificates)) as running:
+    with family.start(tls=certificates) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def mutual_server(family: Family, certificates: Certificates) -> Iterator[Server]:
-    with family.start(Options(tls=certificates, mutual_tls=True)) as running:
+    with family.start(tls=certificates, mutual_tls=True) as running:
         yield running
 
 
@@ -325,7 +325,7 @@ def test_a_strangers_client_certificate_is_refused(
 def test_the_right_client_certificate_is_served(
     call: Caller, connect: Callable[..., RedisCache], mutual_server: Server, certificates: Certificates, form: str
 ) -> None:
-    identity = {
+    identities: dict[str, dict[str, object]] = {
         "two files": {"ssl_certfile": certificates.client.cert, "ssl_keyfile": certificates.client.key},
         "one file": {"ssl_certfile": certificates.client_in_one},
         "locked key": {
@@ -333,8 +333,8 @@ def test_the_right_client_certificate_is_served(
             "ssl_keyfile": certificates.locked_key,
             "ssl_password": certificates.password,
         },
-    }[form]
-    cache = connect(mutual_server, **{name: str(value) for name, value in identity.items()})
+    }
+    cache = connect(mutual_server, **{name: str(value) for name, value in identities[form].items()})
     call(cache.set, "k", "v")
     assert call(cache.get, "k") == "v"
 
