@@ -100,6 +100,8 @@ class EmbeddedServer:
         with self._lock:
             try:
                 self._start()
+            except CacheConnectionError:
+                raise
             except OSError as error:
                 raise CacheConnectionError(f"embedded:// cannot start in {self._directory}: {error}") from error
 

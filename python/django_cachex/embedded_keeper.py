@@ -96,7 +96,11 @@ def keep(directory: Path, binary: Path, ready: int) -> None:
         os.write(ready, b"+")
         return
     _stop_orphan(directory)
-    server = _start(directory, binary)
+    try:
+        server = _start(directory, binary)
+    except OSError as error:
+        os.write(ready, str(error).encode(errors="replace"))
+        return
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _leave)
     try:

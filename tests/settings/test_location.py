@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+
 from django_cachex.location import SCHEMES, Location, parse_url, split_location
 
 SECRET = "hunter2-the-secret"
@@ -88,7 +89,10 @@ def test_a_sentinel_url_is_one_part() -> None:
         ("redis://:p#w@h", location("redis", host="h", port=6379, password="p#w")),
         ("redis://[::1]:7/2", location("redis", host="::1", port=7, db=2)),
         ("redis://[2001:DB8::1]", location("redis", host="2001:db8::1", port=6379)),
-        ("redis://h?retry=2&client_name=a%20b+c", location("redis", host="h", port=6379, query={"retry": "2", "client_name": "a b c"})),
+        (
+            "redis://h?retry=2&client_name=a%20b+c",
+            location("redis", host="h", port=6379, query={"retry": "2", "client_name": "a b c"}),
+        ),
         ("redis://h?password=", location("redis", host="h", port=6379, query={"password": ""})),
         ("unix:///run/x.sock", location("unix", path="/run/x.sock")),
         ("unix://u:p@/run/a%20b?db=5", location("unix", path="/run/a b", db=5, username="u", password="p")),

@@ -14,6 +14,7 @@ import pytest
 import redis.backoff
 import redis.retry
 from django.core.exceptions import ImproperlyConfigured
+
 from django_cachex.options import (
     CACHE_OPTIONS,
     CONNECTION_OPTIONS,
@@ -233,7 +234,10 @@ def test_weaker_tls_warns(caplog: pytest.LogCaptureFixture, options: dict[str, A
         ({"credential_provider": Provider(), "username": "u"}, "'credential_provider' and 'username' exclude"),
         ({"driver_info": SimpleNamespace(formatted_name="x"), "lib_name": "y"}, "'driver_info' and 'lib_name' exclude"),
         ({"socket_keepalive": False, "socket_keepalive_options": {1: 1}}, "needs 'socket_keepalive'"),
-        ({"ssl_cert_reqs": "none"}, "Option 'ssl_cert_reqs' needs TLS: a rediss:// or valkeys:// LOCATION, or ssl=True"),
+        (
+            {"ssl_cert_reqs": "none"},
+            "Option 'ssl_cert_reqs' needs TLS: a rediss:// or valkeys:// LOCATION, or ssl=True",
+        ),
         ({"ssl": False, "ssl_ca_data": SECRET}, "Option 'ssl_ca_data' needs TLS"),
         ({**TLS, "ssl_keyfile": "/k"}, "Option 'ssl_keyfile' needs 'ssl_certfile'"),
         ({**TLS, "ssl_password": SECRET}, "Option 'ssl_password' needs 'ssl_certfile'"),
