@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import gc
+import resource
 import sys
 from pathlib import Path
 
@@ -47,12 +49,19 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
+def _allow_many_connections() -> None:
+    """Raise the limit of open files: some contenders open a connection per task, and the server must let them."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _run(arguments: argparse.Namespace) -> None:
     wanted = [name for name in arguments.rows.split(",") if name]
     unknown = set(wanted) - {row.name for row in ROWS}
     if unknown:
         raise SystemExit(f"no such row: {', '.join(sorted(unknown))}; --list prints them")
     settings.configure()
+    _allow_many_connections()
     usual = _QUICK if arguments.quick else _USUAL
     pace = Pace(arguments.rounds or usual.rounds, usual.seconds)
     loops = tuple(loop for loop in LOOPS if arguments.loop in {None, loop.name})
@@ -61,6 +70,7 @@ def _run(arguments: argparse.Namespace) -> None:
         bench = Bench(server, pace, arguments.quick, loops, named(arguments.subject))
         machine = described(bench)
         _say(header(machine, {contender.name: contender.versions() for contender in bench.contenders}))
+        gc.freeze()  # collecting before every batch then looks at little
         for row in ROWS:
             if not wanted or row.name in wanted:
                 for outcome in row.measure(bench):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.children import ROOT
 from benchmarks.figures import Figure, Outcome, Rate
-from benchmarks.table import number
+from benchmarks.table import number, target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -57,9 +57,10 @@ def _figures(outcomes: Iterable[Outcome]) -> list[str]:
     for outcome in outcomes:
         title = _title(outcome)
         for figure in outcome.figures:
-            target = "" if figure.target is None else f"{figure.sense} {number(figure.target, figure.unit)}"
             word = {True: "reached", False: "**not reached**", None: ""}[figure.reached]
-            found.append(f"| {title} | {number(figure.value, figure.unit)} | {figure.text} | {target} | {word} |")
+            found.append(
+                f"| {title} | {number(figure.value, figure.unit)} | {figure.text} | {target(figure)} | {word} |"
+            )
             title = ""
     return found
 

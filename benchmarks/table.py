@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from benchmarks.figures import Figure, Outcome
 
-__all__ = ["header", "lines", "number", "summary", "verdict"]
+__all__ = ["header", "lines", "number", "summary", "target", "verdict"]
 
 
 def number(value: float, unit: str) -> str:
@@ -20,12 +20,17 @@ def number(value: float, unit: str) -> str:
     return f"{text} {unit}".rstrip()
 
 
+def target(figure: Figure) -> str:
+    """Return what the figure has to reach, as short as it was set; nothing for a figure that has no target."""
+    return "" if figure.target is None else f"{figure.sense} {figure.target:g} {figure.unit}".rstrip()
+
+
 def verdict(figure: Figure) -> str:
     """Return whether the figure's target is reached; nothing for a figure that has none."""
     if figure.target is None:
         return ""
     word = "reached" if figure.reached else "NOT reached"
-    return f"{figure.sense} {number(figure.target, figure.unit)}: {word}"
+    return f"{target(figure)}: {word}"
 
 
 def header(machine: Mapping[str, object], versions: Mapping[str, str]) -> str:

@@ -88,7 +88,7 @@ def asgi(bench: Bench, loop: Loop) -> Outcome:
     shown = {}
     for one in applications:
         connections = one.connections - held.get(one.name, 0)
-        remark = f"{connections} connections, {one.errors} errors"
+        remark = f"connections: {connections}, errors: {one.errors}"
         shown[one.name] = Rate(one.series.rate, one.series.cost, one.series.spread, remark)
     bare = applications[0]
     ours = next(one for one in applications if one.name == bench.subject.name)

@@ -45,7 +45,7 @@ def _repeat(bench: Bench, loop: Loop, name: str, *, cancelling: bool) -> tuple[R
                 wrong += asyncio.run(cache.aget(KEY), loop_factory=loop.factory) != VALUE
         seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
         opened = admin.opened() - opened
-    return Rate(runs / seconds, cpu / runs * 1e6, remark=f"{opened} connections opened"), opened, wrong
+    return Rate(runs / seconds, cpu / runs * 1e6, remark=f"connections opened: {opened}"), opened, wrong
 
 
 def _outcome(bench: Bench, loop: Loop, row_name: str, title: str, *, cancelling: bool) -> Outcome:
