@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -30,7 +31,7 @@ def build_wheel(interpreter: Path, python_version: str) -> Path:
 
     Args:
         interpreter: The Python.
-        python_version: Its version, which keeps the builds apart: in one directory each would undo the other.
+        python_version: Its version, as in `"3.13"`.
 
     Returns:
         The wheel.
@@ -38,17 +39,27 @@ def build_wheel(interpreter: Path, python_version: str) -> Path:
     out = ROOT / ".cache" / "wheels" / f"py{python_version}"
     for old in out.glob("*.whl"):
         old.unlink()
-    ours = python_version == f"{sys.version_info.major}.{sys.version_info.minor}"
-    target = ROOT / "target" if ours else ROOT / "target" / f"py{python_version}"
     maturin = Path(sys.executable).with_name("maturin")
     subprocess.run(
         [maturin, "build", "--quiet", "--profile", "fast", "--interpreter", interpreter, "--out", out],
         cwd=ROOT,
-        env={**os.environ, "CARGO_TARGET_DIR": str(target)},
+        env={**os.environ, "CARGO_TARGET_DIR": str(_target(python_version))},
         check=True,
     )
     (wheel,) = out.glob("*.whl")
     return wheel
+
+
+def _target(python_version: str) -> Path:
+    """Return where cargo builds for a Python: two of them in one directory would undo each other's work every time."""
+    target = ROOT / "target"
+    if python_version == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return target
+    other = target / f"py{python_version}"
+    if not other.exists() and (target / "fast").exists():
+        # Nine tenths of a build know nothing of Python: cargo takes them over as they are.
+        shutil.copytree(target / "fast", other / "fast", symlinks=True)
+    return other
 
 
 def baseline(edition: Edition, family: Family) -> Outcome:
