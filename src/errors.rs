@@ -140,6 +140,11 @@ impl Error {
         made
     }
 
+    pub(crate) fn as_authentication(mut self) -> Self {
+        self.kind = Kind::Authentication;
+        self
+    }
+
     pub(crate) fn caused_by(mut self, error: PyErr) -> Self {
         self.cause = Cause::Python(Arc::new(error));
         self

@@ -148,13 +148,6 @@ impl Transport {
         Ok(())
     }
 
-    /// Ends the conversation without closing the descriptor, which another thread's loop may still have registered.
-    pub(crate) fn shutdown(&self) {
-        if self.is_ours() {
-            let _ = self.socket.shutdown(std::net::Shutdown::Both);
-        }
-    }
-
     /// Fills the start of `buffer`, of which it need not be initialised; `Ok(0)` is the end of the stream.
     pub(crate) fn receive(&mut self, buffer: &mut [MaybeUninit<u8>], wait: Wait) -> io::Result<usize> {
         let Self { socket, tls, .. } = self;

@@ -103,7 +103,7 @@ fn meaning(refusal: Refusal, text: &[u8]) -> Option<Error> {
         _ if error.kind == Kind::Authentication => Some(error),
         Refusal::Fatal => Some(error),
         Refusal::Authentication if error.kind == Kind::BusyLoading => Some(error),
-        Refusal::Authentication => Some(Error { kind: Kind::Authentication, ..error }),
+        Refusal::Authentication => Some(error.as_authentication()),
         Refusal::Ignored => None,
     }
 }

@@ -36,7 +36,10 @@ impl Input {
                 self.start = 0;
                 self.end = held;
             }
-            if self.buffer.len() - held < room {
+            if self.buffer.is_empty() {
+                // Memory that is zero already need not be written to, as it would be to grow.
+                self.buffer = vec![0; room];
+            } else if self.buffer.len() - held < room {
                 #[cfg(test)]
                 super::tests::work::count(held + room - self.buffer.len());
                 self.buffer.resize(held + room, 0);

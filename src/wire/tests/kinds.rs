@@ -48,7 +48,7 @@ fn every_kind() -> Vec<(&'static str, Vec<Seen>)> {
         (",nan\r\n", vec![bytes("nan")]),
         ("(3492890328409238509324850943850943825024385\r\n", vec![big("3492890328409238509324850943850943825024385")]),
         ("(-1\r\n", vec![big("-1")]),
-        ("!10\r\nERR a\r\nb.\r\n", vec![error("ERR a\r\nb.")]),
+        ("!9\r\nERR a\r\nb.\r\n", vec![error("ERR a\r\nb.")]),
         ("=8\r\ntxt:text\r\n", vec![bytes("text")]),
         ("=4\r\nmkd:\r\n", vec![bytes("")]),
         ("=2\r\nhm\r\n", vec![bytes("hm")]),

@@ -139,7 +139,7 @@ fn beginning_or_ending_out_of_turn_changes_nothing() {
 
 #[test]
 fn a_giant_must_come_in_part_before_it_gets_its_buffer() {
-    let len = 64 * 1024 * 1024;
+    let len = 24 * 1024 * 1024;
     let value = value(len);
     let stream = bulk(&value);
     let mut driver = Driver::owing(&[1]);

@@ -23,10 +23,15 @@ fn send(output: &mut Output, sizes: &[usize]) -> Vec<u8> {
         if output.is_empty() {
             break;
         }
-        let bytes = offered(output);
-        assert!(!bytes.is_empty(), "not empty, yet nothing to write");
-        let n = size.min(bytes.len());
-        sent.extend_from_slice(&bytes[..n]);
+        let before = sent.len();
+        output.offer(|slices| {
+            for slice in slices {
+                let room = size - (sent.len() - before);
+                sent.extend_from_slice(&slice[..room.min(slice.len())]);
+            }
+        });
+        let n = sent.len() - before;
+        assert!(n > 0, "not empty, yet nothing to write");
         output.wrote(n);
     }
     sent
@@ -155,19 +160,19 @@ fn what_is_never_all_written_does_not_pile_up() {
         output.push(&payload);
         output.wrote(payload.len());
         assert!(!output.is_empty());
-        // The unwritten command, and at most one buffer that is partly written.
-        assert!(output.held() <= 128 * 1024);
+        // At most one buffer that is partly written, and one that was.
+        assert!(output.held() <= 256 * 1024);
     }
     assert_eq!(offered(&output).len(), payload.len());
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn bytes_arrive_in_order(
-        words in vec((any::<bool>(), prop_oneof![vec(any::<u8>(), 0..40), Just(vec![b'x'; 70_000])]), 0..30),
-        sizes in vec(prop_oneof![1_usize..50, 1_usize..100_000], 1..6),
+        words in vec((any::<bool>(), prop_oneof![9 => vec(any::<u8>(), 0..40), 1 => Just(vec![b'x'; 70_000])]), 0..30),
+        sizes in vec(prop_oneof![1_usize..50, 1000_usize..100_000], 1..6),
         at_once in 1_usize..6,
     ) {
         let mut expected = Vec::new();

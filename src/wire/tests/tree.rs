@@ -68,21 +68,23 @@ impl Tree {
             }
             Self::Items(kind, items) => {
                 line(out, *kind, &items.len().to_string());
-                items.iter().for_each(|item| item.encode(out));
+                for item in items {
+                    item.encode(out);
+                }
             }
             Self::Map(pairs) => {
                 line(out, b'%', &pairs.len().to_string());
-                pairs.iter().for_each(|(key, value)| {
+                for (key, value) in pairs {
                     key.encode(out);
                     value.encode(out);
-                });
+                }
             }
             Self::Attribute(pairs, of) => {
                 line(out, b'|', &pairs.len().to_string());
-                pairs.iter().for_each(|(key, value)| {
+                for (key, value) in pairs {
                     key.encode(out);
                     value.encode(out);
-                });
+                }
                 of.encode(out);
             }
         }
@@ -101,14 +103,16 @@ impl Tree {
             Self::Bulk(_, data) => seen.push(Seen::Bytes(data.clone())),
             Self::Items(_, items) => {
                 seen.push(Seen::Array(items.len()));
-                items.iter().for_each(|item| item.see(seen));
+                for item in items {
+                    item.see(seen);
+                }
             }
             Self::Map(pairs) => {
                 seen.push(Seen::Array(2 * pairs.len()));
-                pairs.iter().for_each(|(key, value)| {
+                for (key, value) in pairs {
                     key.see(seen);
                     value.see(seen);
-                });
+                }
             }
             Self::Attribute(_, of) => of.see(seen),
         }
