@@ -9,9 +9,13 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tests.certificates import Certificates, Pair
 
 __all__ = ["TlsFront"]
+
+_CHUNK = 65536
 
 
 class TlsFront:
@@ -68,7 +72,7 @@ class TlsFront:
             self._loop.run_until_complete(self._serve(ready))
 
     async def _serve(self, ready: threading.Event) -> None:
-        listener = await asyncio.start_server(self._join, "127.0.0.1", self._port, ssl=self._context)
+        listener = await asyncio.start_server(self._join, "127.0.0.1", self._port)
         ready.set()
         await self._stop.wait()
         listener.close()
@@ -76,29 +80,82 @@ class TlsFront:
         for task in joined:
             task.cancel()
         await asyncio.gather(*joined, return_exceptions=True)
+        # The transports that were aborted close their sockets in the loop's next round.
+        await asyncio.sleep(0)
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session: ssl.SSLObject = writer.get_extra_info("ssl_object")
-        self.sessions.append((session.version() or "", (session.cipher() or ("",))[0]))
+        secure = _Secure(self._context, reader, writer)
         try:
+            await secure.shake_hands()
+            self.sessions.append(secure.described)
             plain_reader, plain_writer = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
-            writer.transport.abort()
+            writer.close()
             return
-        there = asyncio.create_task(self._pump(reader, plain_writer))
-        back = asyncio.create_task(self._pump(plain_reader, writer))
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
+        there = asyncio.create_task(_pump(secure.read, plain_writer.write, plain_writer.drain))
+        back = asyncio.create_task(_pump(lambda: plain_reader.read(_CHUNK), secure.write, writer.drain))
         try:
             # Either side going away is the end of both, as it would be without a front.
             await asyncio.wait([there, back], return_when=asyncio.FIRST_COMPLETED)
+            writer.close()
+            plain_writer.close()
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            plain_writer.transport.abort()
+            raise
         finally:
             there.cancel()
             back.cancel()
-            writer.close()
-            plain_writer.close()
 
-    @staticmethod
-    async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
+
+class _Secure:
+    """The server's side of one TLS connection. Unlike asyncio's own, it tells the client why it refuses him."""
+
+    def __init__(self, context: ssl.SSLContext, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._session = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._reader, self._writer = reader, writer
+
+    @property
+    def described(self) -> tuple[str, str]:
+        cipher = self._session.cipher()
+        return self._session.version() or "", cipher[0] if cipher else ""
+
+    async def shake_hands(self) -> None:
+        await self._attempt(self._session.do_handshake)
+
+    async def read(self) -> bytes:
+        return await self._attempt(lambda: self._session.read(_CHUNK))
+
+    def write(self, data: bytes) -> None:
+        self._session.write(data)
+        self._flush()
+
+    async def _attempt[T](self, step: Callable[[], T]) -> T:
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                pass
+            finally:
+                self._flush()
+            await self._writer.drain()
+            data = await self._reader.read(_CHUNK)
+            if not data:
+                raise ConnectionResetError("the client went away")
+            self._incoming.write(data)
+
+    def _flush(self) -> None:
+        self._writer.write(self._outgoing.read())
+
+
+async def _pump(
+    read: Callable[[], Awaitable[bytes]], write: Callable[[bytes], None], drain: Callable[[], Awaitable[None]]
+) -> None:
+    with contextlib.suppress(OSError):
+        while data := await read():
+            write(data)
+            await drain()

@@ -278,15 +278,16 @@ def test_optional_verifies_what_a_server_always_shows(
     *,
     call: Caller,
     connect: Callable[..., RedisCache],
-    tls_server: Server,
+    front: Callable[..., tuple[TlsFront, str]],
     certificates: Certificates,
     caplog: pytest.LogCaptureFixture,
     value: object,
 ) -> None:
+    _, location = front()
     with caplog.at_level(logging.WARNING, "django_cachex"):
         _refused(
             call,
-            connect(tls_server, ssl_cert_reqs=value, ssl_ca_certs=str(certificates.other_ca)),
+            connect(location, ssl_cert_reqs=value, ssl_ca_certs=str(certificates.other_ca)),
             "not signed by a trusted authority",
         )
     assert any("ssl_cert_reqs" in record.getMessage() for record in caplog.records)
