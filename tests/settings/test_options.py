@@ -15,11 +15,11 @@ import redis.backoff
 import redis.retry
 from django.core.exceptions import ImproperlyConfigured
 
+from django_cachex.option_types import Options
 from django_cachex.options import (
     CACHE_OPTIONS,
     CONNECTION_OPTIONS,
     ConnectionOptions,
-    Options,
     check_cache_options,
     default_operation_timeout,
     read_query,

@@ -151,6 +151,20 @@ def test_servers_and_values() -> None:
         (None, None, ConnectionPool, AsyncConnectionPool, True),
         (BlockingConnectionPool, None, BlockingConnectionPool, AsyncBlockingConnectionPool, True),
         ("redis.BlockingConnectionPool", None, BlockingConnectionPool, AsyncBlockingConnectionPool, True),
+        (
+            BlockingConnectionPool,
+            "redis.asyncio.BlockingConnectionPool",
+            BlockingConnectionPool,
+            AsyncBlockingConnectionPool,
+            True,
+        ),
+        (
+            BlockingConnectionPool,
+            AsyncBlockingConnectionPool,
+            BlockingConnectionPool,
+            AsyncBlockingConnectionPool,
+            True,
+        ),
         (None, "redis.asyncio.ConnectionPool", ConnectionPool, AsyncConnectionPool, True),
         (None, "redis.asyncio.BlockingConnectionPool", ConnectionPool, AsyncBlockingConnectionPool, False),
         (None, BlockingConnectionPool, ConnectionPool, AsyncBlockingConnectionPool, False),
@@ -227,7 +241,8 @@ def test_faults_are_raised_at_once_and_each_time(options: dict[str, Any], expect
 def test_odd_topologies_and_locations() -> None:
     with pytest.raises(ImproperlyConfigured, match="There is no topology 'ring'"):
         Settings.of("ring", URL, {}, Client)  # type: ignore[arg-type]
-    for location in (None, [], [[URL]], [{}], 5):
+    locations: tuple[object, ...] = (None, [], [[URL]], [{}], 5)
+    for location in locations:
         with pytest.raises(ImproperlyConfigured, match=r"^LOCATION"):
             of(location)
 

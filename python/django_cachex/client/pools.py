@@ -30,6 +30,9 @@ __all__ = [
     "resolve_pool_class",
 ]
 
+# In seconds; found again by identity, so that a subclass that asks for the very same time has asked.
+DEFAULT_WAIT = 20.0
+
 
 class PoolHandle:
     """What the sync and the async handles have in common.
@@ -161,7 +164,7 @@ class PoolHandle:
         wait = limits["timeout"] if self._blocking else None
         operation_timeout = options.operation_timeout
         if "operation_timeout" not in options.given:
-            asked = self._blocking and self.timeout is not BlockingConnectionPool.timeout
+            asked = self._blocking and self.timeout is not DEFAULT_WAIT
             operation_timeout = default_operation_timeout(
                 options.socket_connect_timeout,
                 options.socket_timeout,
@@ -255,7 +258,7 @@ class ConnectionPool(PoolHandle):
 class BlockingConnectionPool(ConnectionPool):
     """A handle whose callers wait up to ``timeout`` seconds when all sockets are in use."""
 
-    timeout: float | None = 20.0
+    timeout: float | None = DEFAULT_WAIT
     _blocking = True
 
 
@@ -279,7 +282,7 @@ class AsyncConnectionPool(PoolHandle):
 class AsyncBlockingConnectionPool(AsyncConnectionPool):
     """The async handle beside a ``BlockingConnectionPool``."""
 
-    timeout: float | None = 20.0
+    timeout: float | None = DEFAULT_WAIT
     _blocking = True
 
 
