@@ -64,6 +64,39 @@ fn replies_of_many_waiters_in_turn() {
 }
 
 #[test]
+fn asking_for_a_reply_does_not_take_it() {
+    let mut link = Link::default();
+    for waiter in 0..3 {
+        link.push(&Payload::default(), 1, waiter);
+    }
+    assert_eq!(link.has_reply(), Ok(false));
+    fill(&mut link, b">0\r\n:0\r\n:1\r");
+    for _ in 0..3 {
+        assert_eq!(link.has_reply(), Ok(true));
+    }
+    // More comes before it is taken, enough to move and grow the buffer.
+    let mut rest = [b"\n=100000\r\n".as_slice(), &[b'x'; 100_000], b"\r\n"].concat();
+    while !rest.is_empty() {
+        let n = fill(&mut link, &rest);
+        rest.drain(..n);
+    }
+    assert_eq!(link.large(), None);
+    assert!(matches!(link.receive(), Ok(Some(Received::Last(0, b":0\r\n")))));
+    assert_eq!(link.has_reply(), Ok(true));
+    assert!(matches!(link.receive(), Ok(Some(Received::Last(1, b":1\r\n")))));
+    assert!(matches!(link.receive(), Ok(Some(Received::Last(2, frame))) if frame.len() == 100_011));
+    assert_eq!(link.has_reply(), Ok(false));
+    assert!(link.receive().unwrap().is_none());
+
+    link.push(&Payload::default(), 1, 3);
+    fill(&mut link, b"+here\r\n");
+    assert_eq!(link.has_reply(), Ok(true));
+    link.abandon().for_each(drop);
+    assert_eq!(link.has_reply(), Err(ProtocolError::Unexpected));
+    assert!(link.receive().is_err());
+}
+
+#[test]
 fn an_abandoned_link_is_never_clean_again() {
     let mut link = Link::default();
     link.push(&ping(), 1, 'a');

@@ -56,7 +56,9 @@ proptest! {
         let mut expected = Vec::new();
         for (waiter, replies) in waiters.iter().enumerate() {
             for (i, (pushes, reply)) in replies.iter().enumerate() {
-                pushes.iter().for_each(|push| push.encode(&mut stream));
+                for push in pushes {
+ push.encode(&mut stream);
+ }
                 reply.encode(&mut stream);
                 expected.push(Got { waiter, last: i + 1 == replies.len(), seen: reply.seen() });
             }

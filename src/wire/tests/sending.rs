@@ -116,6 +116,7 @@ fn partial_writes_of_every_length() {
             output.push(&payload);
             let rest = send(&mut output, &[then]);
             assert_eq!(rest, [&expected[first..], expected].concat(), "{first}, then {then}");
+            assert_eq!(output.total(), 2 * expected.len() as u64);
         }
     }
 }
