@@ -25,9 +25,9 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django_cachex.exceptions import CacheConnectionError
 
 from django_cachex import embedded_keeper as keeper
+from django_cachex.exceptions import CacheConnectionError
 
 __all__ = ["EmbeddedServer"]
 
