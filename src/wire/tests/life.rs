@@ -75,7 +75,7 @@ fn asking_for_a_reply_does_not_take_it() {
         assert_eq!(link.has_reply(), Ok(true));
     }
     // More comes before it is taken, enough to move and grow the buffer.
-    let mut rest = [b"\n=100000\r\n".as_slice(), &[b'x'; 100_000], b"\r\n"].concat();
+    let mut rest = [b"\n=100000\r\n".as_slice(), &vec![b'x'; 100_000], b"\r\n"].concat();
     while !rest.is_empty() {
         let n = fill(&mut link, &rest);
         rest.drain(..n);
