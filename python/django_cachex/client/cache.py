@@ -1,0 +1,461 @@
+"""The cache classes: what Django's ``caches["..."]`` returns. They own keys, versions and timeouts."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from django_cachex import _core
+from django_cachex.client.codec import build_codec
+from django_cachex.client.default import KeyValueCacheClient, RedisCacheClient, ValkeyCacheClient
+from django_cachex.commands.keys import KeyCommands
+from django_cachex.commands.ttl import TtlCommands
+from django_cachex.exceptions import KeyNotFoundError, NotSupportedError
+from django_cachex.redaction import scrub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from django_cachex._core import Spec
+    from django_cachex.commands.command import Built
+
+__all__ = ["KeyValueCache", "RedisCache", "ValkeyCache"]
+
+# Stand-ins for a user key and a version, to see what a key function puts around them.
+_KEY = "0cachex0key0"
+_VERSION = 9071992309
+_GLOB = re.compile(r"[\\*?\[\]]")
+
+
+def _literal(text: str) -> str:
+    return _GLOB.sub(r"\\\g<0>", text)
+
+
+class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands, BaseCache):
+    """What all backends have in common. Its leaves name a client class."""
+
+    _class: type[ClientT] | None = None
+    _missing_key: ClassVar[object] = object()
+
+    def __init__(self, server: str | Sequence[str], params: dict[str, Any]) -> None:
+        """Check ``LOCATION`` and ``OPTIONS``; nothing is connected or started.
+
+        Args:
+            server: ``LOCATION``.
+            params: the other keys of the ``CACHES`` entry.
+
+        Raises:
+            ImproperlyConfigured: anything in it is wrong.
+            ImportError: an optional package is missing.
+        """
+        super().__init__(params)
+        self._options: Mapping[str, Any] = params.get("OPTIONS") or {}
+        try:
+            if self._class is None:
+                raise ImproperlyConfigured(f"{type(self).__name__} is a base class: use one of its leaves as BACKEND")
+            settings = self._class._settings_of(server, self._options)  # noqa: SLF001 - of this package
+            if "codec" not in settings.memo:
+                build_codec(settings)
+        except BaseException as error:
+            scrub(error)
+            del server, params
+            raise
+        self._servers = list(settings.servers)
+        reverse = params.get("REVERSE_KEY_FUNCTION")
+        self._reverse_key_func: Callable[[str], str] | None = import_string(reverse) if isinstance(reverse, str) else reverse
+
+    @cached_property
+    def _cache(self) -> ClientT:
+        if self._class is None:
+            raise ImproperlyConfigured(f"{type(self).__name__} is a base class")
+        return self._class(self._servers, **self._options)
+
+    # Keys
+
+    def get_backend_timeout(self, timeout: float | None = DEFAULT_TIMEOUT) -> int | None:
+        """Return a timeout in whole seconds, ``None`` for no expiry."""
+        if timeout == DEFAULT_TIMEOUT:
+            timeout = self.default_timeout
+        return None if timeout is None else max(0, int(timeout))
+
+    def make_and_validate_key(self, key: str, version: int | None = None) -> str:
+        """Return the made key; warn with ``CacheKeyWarning`` if memcached would refuse it."""
+        return _core.make_and_validate_key(self, key, version)
+
+    def make_pattern(self, pattern: str, version: int | None = None) -> str:
+        """Return the glob for the server: *pattern* applies to the user's part of the key, all else is literal.
+
+        Args:
+            pattern: a glob: ``*``, ``?``, ``[a-c]``, ``[^a]``, ``\\`` escapes.
+            version: the keys' version.
+
+        Raises:
+            NotSupportedError: the key function does not keep the user's key as it is.
+        """
+        made = self.make_key(_KEY, version)
+        before, found, after = made.partition(_KEY)
+        if not found:
+            raise NotSupportedError("make_pattern", type(self).__name__)
+        return f"{_literal(before)}{pattern}{_literal(after)}"
+
+    def reverse_key(self, key: str) -> str:
+        """Return the user key of a made key; a key of another layout comes back unchanged."""
+        if self._reverse_key_func is not None:
+            return self._reverse_key_func(key)
+        layout = self._layout()
+        found = layout and layout.fullmatch(key)
+        return found["key"] if found else key
+
+    def _around(self) -> tuple[str, str, str]:
+        """Return what stands before the version, between version and user key, and after it."""
+        made = self.make_key(_KEY, _VERSION)  # type: ignore[arg-type]
+        before, found, after = made.partition(_KEY)
+        if not found:
+            raise NotSupportedError("make_pattern", type(self).__name__)
+        start, found, middle = before.partition(str(_VERSION))
+        return (start, middle, after) if found else (before, "", after)
+
+    def _layout(self) -> re.Pattern[str] | None:
+        try:
+            start, middle, end = self._around()
+        except NotSupportedError:
+            return None
+        version = ("-?[0-9]+" if isinstance(self.version, int) else ".+?") if middle else ""
+        return re.compile(f"{re.escape(start)}{version}{re.escape(middle)}(?P<key>.*){re.escape(end)}", re.DOTALL)
+
+    def _key(self, key: str, version: int | None = None) -> str:
+        return self.make_and_validate_key(key, version=version)
+
+    def _pattern(self, pattern: str, version: int | None = None) -> str:
+        return self.make_pattern(pattern, version=version)
+
+    def _every_version(self) -> str:
+        start, middle, end = self._around()
+        return f"{_literal(start)}*{_literal(middle)}*{_literal(end)}" if middle else f"{_literal(start)}*{_literal(end)}"
+
+    def _own_keys(self, keys: list[bytes]) -> list[bytes]:
+        # The glob for the version also matches what a longer prefix puts there.
+        layout = self._layout()
+        texts = ((key, key.decode("utf-8", "surrogateescape")) for key in keys)
+        return [key for key, text in texts if layout and layout.fullmatch(text)]
+
+    def _user_keys(self, keys: Iterable[bytes]) -> list[str]:
+        made = (key.decode("utf-8", "surrogateescape") for key in keys)
+        if self._reverse_key_func is not None or type(self).reverse_key is not KeyValueCache.reverse_key:
+            return [self.reverse_key(key) for key in made]
+        layout = self._layout()
+        if layout is None:
+            return list(made)
+        return [found["key"] if (found := layout.fullmatch(key)) else key for key in made]
+
+    def _read_server(self) -> int:
+        return self._cache._read_server()  # noqa: SLF001 - of this package
+
+    # Values and servers
+
+    def encode(self, value: Any) -> int | bytes:
+        """Return what is stored for *value*: an exact int as it is, anything else serialized and compressed.
+
+        Raises:
+            SerializerError: it cannot be serialized.
+            CompressorError: it cannot be compressed.
+        """
+        return self._cache.encode(value)
+
+    def decode(self, data: int | bytes) -> Any:
+        """Return the value that stored *data* stands for.
+
+        Raises:
+            SerializerError: no configured serializer can read it.
+            ValueTooLargeError: it decompresses to more than ``max_decompressed_size``.
+        """
+        return self._cache.decode(data)
+
+    def get_client(self, key: str | None = None, *, write: bool = False) -> Any:
+        """Return a raw client of a read server, or with ``write`` of the write server."""
+        return self._cache.get_client(key, write=write)
+
+    async def get_async_client(self, key: str | None = None, *, write: bool = False) -> Any:
+        """Return a raw async client of the running loop; see ``get_client``."""
+        return await self._cache.get_async_client(key, write=write)
+
+    def _run(self, spec: Spec | None, built: Built[Any]) -> Any:
+        return self._cache._run(spec, built)  # noqa: SLF001 - of this package
+
+    async def _arun(self, spec: Spec | None, built: Built[Any]) -> Any:
+        return await self._cache._arun(spec, built)  # noqa: SLF001 - of this package
+
+    # Django's methods
+
+    def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
+        """Return the value at *key*, or *default* if there is none (GET)."""
+        return self._cache.get(self.make_and_validate_key(key, version=version), default)
+
+    async def aget(self, key: str, default: Any = None, version: int | None = None) -> Any:
+        """Return the value at *key*, or *default* if there is none (GET)."""
+        return await self._cache.aget(self.make_and_validate_key(key, version=version), default)
+
+    def set(
+        self,
+        key: str,
+        value: Any,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        nx: bool = False,
+        xx: bool = False,
+        get: bool = False,
+    ) -> Any:
+        """Store *value* at *key* (SET).
+
+        Args:
+            key: the key.
+            value: what to store.
+            timeout: seconds to live, cut to whole ones; ``None`` is for ever, zero and less deletes the key.
+            version: the key's version.
+            nx: only if the key does not exist.
+            xx: only if the key exists.
+            get: return the previous value; with ``nx`` this needs Redis 7.
+
+        Returns:
+            ``None``; with ``nx`` or ``xx`` whether it was stored; with ``get`` the previous value or ``None``.
+
+        Raises:
+            ValueError: ``nx`` together with ``xx``.
+            WrongTypeError: ``get`` on a key that holds no string.
+        """
+        key = self.make_and_validate_key(key, version=version)
+        timeout = self.get_backend_timeout(timeout)
+        if nx or xx or get:
+            return self._cache.set(key, value, timeout, nx=nx, xx=xx, get=get)
+        return self._cache.set(key, value, timeout)
+
+    async def aset(
+        self,
+        key: str,
+        value: Any,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        nx: bool = False,
+        xx: bool = False,
+        get: bool = False,
+    ) -> Any:
+        """Store *value* at *key*; see ``set`` (SET)."""
+        key = self.make_and_validate_key(key, version=version)
+        timeout = self.get_backend_timeout(timeout)
+        if nx or xx or get:
+            return await self._cache.aset(key, value, timeout, nx=nx, xx=xx, get=get)
+        return await self._cache.aset(key, value, timeout)
+
+    def add(
+        self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> bool:
+        """Store *value* unless *key* exists (SET NX); return whether it was stored."""
+        key = self.make_and_validate_key(key, version=version)
+        return self._cache.add(key, value, self.get_backend_timeout(timeout))
+
+    async def aadd(
+        self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> bool:
+        """Store *value* unless *key* exists (SET NX); return whether it was stored."""
+        key = self.make_and_validate_key(key, version=version)
+        return await self._cache.aadd(key, value, self.get_backend_timeout(timeout))
+
+    def touch(self, key: str, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        """Let *key* live for *timeout* seconds, for ever with ``None`` (EXPIRE, PERSIST); return whether it exists."""
+        key = self.make_and_validate_key(key, version=version)
+        return self._cache.touch(key, self.get_backend_timeout(timeout))
+
+    async def atouch(self, key: str, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        """Let *key* live for *timeout* seconds, for ever with ``None`` (EXPIRE, PERSIST); return whether it exists."""
+        key = self.make_and_validate_key(key, version=version)
+        return await self._cache.atouch(key, self.get_backend_timeout(timeout))
+
+    def delete(self, key: str, version: int | None = None) -> bool:
+        """Delete *key* (DEL); return whether it existed."""
+        return self._cache.delete(self.make_and_validate_key(key, version=version))
+
+    async def adelete(self, key: str, version: int | None = None) -> bool:
+        """Delete *key* (DEL); return whether it existed."""
+        return await self._cache.adelete(self.make_and_validate_key(key, version=version))
+
+    def has_key(self, key: str, version: int | None = None) -> bool:
+        """Return whether *key* exists, whatever it holds (EXISTS)."""
+        return self._cache.has_key(self.make_and_validate_key(key, version=version))
+
+    async def ahas_key(self, key: str, version: int | None = None) -> bool:
+        """Return whether *key* exists, whatever it holds (EXISTS)."""
+        return await self._cache.ahas_key(self.make_and_validate_key(key, version=version))
+
+    def _made(self, keys: Iterable[str], version: int | None) -> dict[str, str]:
+        return {self.make_and_validate_key(key, version=version): key for key in keys}
+
+    def get_many(self, keys: Iterable[str], version: int | None = None) -> dict[str, Any]:
+        """Return the values of those of *keys* that hold one, in the order of *keys* (MGET)."""
+        made = self._made(keys, version)
+        return {made[key]: value for key, value in self._cache.get_many(made).items()}
+
+    async def aget_many(self, keys: Iterable[str], version: int | None = None) -> dict[str, Any]:
+        """Return the values of those of *keys* that hold one, in the order of *keys* (MGET)."""
+        made = self._made(keys, version)
+        return {made[key]: value for key, value in (await self._cache.aget_many(made)).items()}
+
+    def set_many(
+        self, data: Mapping[str, Any], timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> list[str]:
+        """Store several values in one step (SET in one MULTI, or MSET); return ``[]``: none fails alone."""
+        made = {self.make_and_validate_key(key, version=version): value for key, value in data.items()}
+        self._cache.set_many(made, self.get_backend_timeout(timeout))
+        return []
+
+    async def aset_many(
+        self, data: Mapping[str, Any], timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> list[str]:
+        """Store several values in one step (SET in one MULTI, or MSET); return ``[]``: none fails alone."""
+        made = {self.make_and_validate_key(key, version=version): value for key, value in data.items()}
+        await self._cache.aset_many(made, self.get_backend_timeout(timeout))
+        return []
+
+    def delete_many(self, keys: Iterable[str], version: int | None = None) -> int | None:  # type: ignore[override]
+        """Delete *keys* (DEL); return how many existed, ``None`` if none were given."""
+        return self._cache.delete_many(self._made(keys, version))
+
+    async def adelete_many(self, keys: Iterable[str], version: int | None = None) -> int | None:  # type: ignore[override]
+        """Delete *keys* (DEL); return how many existed, ``None`` if none were given."""
+        return await self._cache.adelete_many(self._made(keys, version))
+
+    def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
+        """Add *delta* to the integer at *key*, in one step on the server; the expiry is kept.
+
+        Returns:
+            The new value.
+
+        Raises:
+            KeyNotFoundError: the key does not exist; a ``ValueError``.
+            ResponseError: it holds no integer, or the sum exceeds 64 bits.
+            WrongTypeError: it holds no string.
+        """
+        return self._cache.incr(self.make_and_validate_key(key, version=version), delta)
+
+    async def aincr(self, key: str, delta: int = 1, version: int | None = None) -> int:
+        """Add *delta* to the integer at *key*; see ``incr``."""
+        return await self._cache.aincr(self.make_and_validate_key(key, version=version), delta)
+
+    def decr(self, key: str, delta: int = 1, version: int | None = None) -> int:
+        """Subtract *delta* from the integer at *key*; see ``incr``."""
+        return self.incr(key, -delta, version=version)
+
+    async def adecr(self, key: str, delta: int = 1, version: int | None = None) -> int:
+        """Subtract *delta* from the integer at *key*; see ``incr``."""
+        return await self.aincr(key, -delta, version=version)
+
+    def get_or_set(
+        self, key: str, default: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> Any:
+        """Return the value at *key*; if there is none, store *default* and return what is there then.
+
+        Args:
+            key: the key.
+            default: a value, or a callable that makes one; it is called on a miss only.
+            timeout: seconds to live, as for ``set``.
+            version: the key's version.
+        """
+        value = self.get(key, self._missing_key, version=version)
+        if value is not self._missing_key:
+            return value
+        if callable(default):
+            default = default()
+        self.add(key, default, timeout=timeout, version=version)
+        return self.get(key, default, version=version)
+
+    async def aget_or_set(
+        self, key: str, default: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> Any:
+        """Return the value at *key*; as ``get_or_set``. What a callable *default* returns is awaited if it can be."""
+        value = await self.aget(key, self._missing_key, version=version)
+        if value is not self._missing_key:
+            return value
+        if callable(default):
+            default = default()
+            if isawaitable(default):
+                default = await default
+        await self.aadd(key, default, timeout=timeout, version=version)
+        return await self.aget(key, default, version=version)
+
+    def incr_version(self, key: str, delta: int = 1, version: int | None = None) -> int:
+        """Move *key* to the version *delta* higher (RENAME); the expiry is kept, an existing target is replaced.
+
+        Returns:
+            The new version.
+
+        Raises:
+            KeyNotFoundError: the key does not exist; a ``ValueError``.
+        """
+        old = self.version if version is None else version
+        self.rename(key, key, version_src=old, version_dst=old + delta)
+        return old + delta
+
+    async def aincr_version(self, key: str, delta: int = 1, version: int | None = None) -> int:
+        """Move *key* to the version *delta* higher; see ``incr_version`` (RENAME)."""
+        old = self.version if version is None else version
+        await self.arename(key, key, version_src=old, version_dst=old + delta)
+        return old + delta
+
+    def decr_version(self, key: str, delta: int = 1, version: int | None = None) -> int:
+        """Move *key* to the version *delta* lower; see ``incr_version`` (RENAME)."""
+        return self.incr_version(key, -delta, version)
+
+    async def adecr_version(self, key: str, delta: int = 1, version: int | None = None) -> int:
+        """Move *key* to the version *delta* lower; see ``incr_version`` (RENAME)."""
+        return await self.aincr_version(key, -delta, version)
+
+    def clear(self) -> bool:  # type: ignore[override]
+        """Empty the whole database (FLUSHDB), keys of other applications included; return ``True``."""
+        return self._cache.clear()
+
+    async def aclear(self) -> bool:  # type: ignore[override]
+        """Empty the whole database (FLUSHDB), keys of other applications included; return ``True``."""
+        return await self._cache.aclear()
+
+    def close(self, **kwargs: Any) -> None:
+        """Do nothing: connections belong to the process, and Django calls this after every request."""
+
+    async def aclose(self, **kwargs: Any) -> None:
+        """Do nothing; see ``close``."""
+
+    # Second wave
+
+    def lock(self, key: str, *args: Any, **kwargs: Any) -> Self:
+        """Raise ``NotSupportedError``: locks come with a later release."""
+        raise NotSupportedError("lock", type(self).__name__)
+
+    def alock(self, key: str, *args: Any, **kwargs: Any) -> Self:
+        """Raise ``NotSupportedError``: locks come with a later release."""
+        raise NotSupportedError("alock", type(self).__name__)
+
+    def semaphore(self, key: str, *args: Any, **kwargs: Any) -> Self:
+        """Raise ``NotSupportedError``: semaphores come with a later release."""
+        raise NotSupportedError("semaphore", type(self).__name__)
+
+    def asemaphore(self, key: str, *args: Any, **kwargs: Any) -> Self:
+        """Raise ``NotSupportedError``: semaphores come with a later release."""
+        raise NotSupportedError("asemaphore", type(self).__name__)
+
+
+class RedisCache(KeyValueCache[RedisCacheClient]):
+    """One Redis or Valkey server, or a primary and its read replicas."""
+
+    _class = RedisCacheClient
+
+
+class ValkeyCache(KeyValueCache[ValkeyCacheClient]):
+    """One Valkey or Redis server, or a primary and its read replicas."""
+
+    _class = ValkeyCacheClient

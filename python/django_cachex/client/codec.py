@@ -1,0 +1,66 @@
+"""``OPTIONS["serializer"]`` and ``OPTIONS["compressor"]`` as objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from django_cachex._core import Codec
+from django_cachex.serializers.pickle import PickleSerializer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django_cachex.settings import Settings
+
+__all__ = ["build_codec"]
+
+type Maker = Callable[[], Any]
+
+
+def build_codec(settings: Settings) -> tuple[list[Any], list[Any], Codec]:
+    """Return new serializers and compressors as the settings name them, and the codec that uses them.
+
+    Raises:
+        ImproperlyConfigured: a name or an object is of no use.
+        ImportError: an optional package is missing.
+    """
+    makers = settings.memo.get("codec")
+    if makers is None:
+        options = settings.cache_options
+        makers = settings.memo["codec"] = (
+            _makers("serializer", options.get("serializer"), ("dumps", "loads"), default=PickleSerializer),
+            _makers("compressor", options.get("compressor"), ("compress", "decompress"), default=None),
+        )
+    serializers, compressors = ([make() for make in group] for group in makers)
+    return serializers, compressors, Codec(serializers, compressors)
+
+
+def _makers(option: str, value: object, methods: tuple[str, ...], default: type[Any] | None) -> list[Maker]:
+    if value is None:
+        return [] if default is None else [default]
+    values = value if isinstance(value, (list, tuple)) else [value]
+    if not values and default is not None:
+        raise ImproperlyConfigured(f"Option {option!r} is an empty list; at least one is needed to write with")
+    return [_maker(option, item, methods) for item in values]
+
+
+def _maker(option: str, value: object, methods: tuple[str, ...]) -> Maker:
+    if isinstance(value, str):
+        try:
+            value = import_string(value)
+        except ModuleNotFoundError as error:
+            raise ImproperlyConfigured(f"Option {option!r}: cannot import {value!r}: {error}") from error
+        except ImportError as error:
+            # A module of ours that lacks its package says which extra to install.
+            if error.__cause__ is not None and isinstance(error.__cause__, (AttributeError, ValueError)):
+                raise ImproperlyConfigured(f"Option {option!r}: cannot import {value!r}: {error}") from error
+            raise
+    make: Maker = value if callable(value) else lambda: value
+    made = make()
+    for method in methods:
+        if not callable(getattr(made, method, None)):
+            raise ImproperlyConfigured(f"Option {option!r}: {type(made).__qualname__} has no method {method}()")
+    return make

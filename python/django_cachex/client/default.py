@@ -1,0 +1,498 @@
+"""The client classes: encoding and the wire. Keys are made keys, timeouts are whole seconds or ``None``."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.core.exceptions import ImproperlyConfigured
+
+from django_cachex import _core
+from django_cachex._core import Spec
+from django_cachex.client.codec import build_codec
+from django_cachex.client.raw import AsyncRedis, AsyncValkey, Redis, Valkey
+from django_cachex.commands.command import Command, Transaction, aio, command, steps
+from django_cachex.commands.keys import KeyCommands
+from django_cachex.commands.ttl import TtlCommands
+from django_cachex.exceptions import KeyNotFoundError, NoPermissionError, NoScriptError, ResponseError, SerializerError
+from django_cachex.options import CACHE_OPTIONS
+from django_cachex.redaction import scrub
+from django_cachex.settings import Settings
+from django_cachex.undecodable import report
+
+if TYPE_CHECKING:
+    import weakref
+    from asyncio import AbstractEventLoop
+    from collections.abc import Generator, Iterable, Mapping, Sequence
+
+    from django_cachex.client.pools import AsyncConnectionPool, ConnectionPool
+    from django_cachex.commands.command import Built, Steps
+    from django_cachex.options import Topology
+
+__all__ = ["KeyValueCacheClient", "RedisCacheClient", "ValkeyCacheClient"]
+
+_GET = Spec("GET", write=False)
+_MGET = Spec("MGET", write=False, keys=(1, -1, 1))
+_SET = Spec("SET", write=True, repeatable=True)
+_MSET = Spec("MSET", write=True, repeatable=True, keys=(1, -1, 2))
+_DEL = Spec("DEL", write=True, repeatable=True, keys=(1, -1, 1))
+# "Does it exist?" for a decision on what to write: a replica may lag behind.
+_EXISTS = Spec("EXISTS", write=True, repeatable=True)
+_PERSIST = Spec("PERSIST", write=True)
+_GETDEL = Spec("GETDEL", write=True)
+_READ = Spec("GET", write=True, repeatable=True)
+
+# Check and change in one step, so that no other client comes between them.
+_INCR = "if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('INCRBY', KEYS[1], ARGV[1]) end return false"
+_INCR_SHA = hashlib.sha1(_INCR.encode(), usedforsecurity=False).hexdigest()
+
+
+class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
+    """What all clients have in common. Its leaves differ in topology and raw client type."""
+
+    _takes_versions = False
+    _topology: ClassVar[Topology]
+    _client_type: ClassVar[type[Any] | None] = None
+    _async_client_type: ClassVar[type[Any] | None] = None
+    _CLIENT_ONLY_OPTIONS: ClassVar[frozenset[str]] = frozenset(CACHE_OPTIONS)
+
+    _lib = _core
+
+    def __init__(
+        self,
+        servers: str | Sequence[str],
+        serializer: Any = None,
+        pool_class: Any = None,
+        parser_class: Any = None,
+        *,
+        async_pool_class: Any = None,
+        compressor: Any = None,
+        **options: Any,
+    ) -> None:
+        """Look the settings up; nothing is connected or started.
+
+        Args:
+            servers: URLs, as from ``LOCATION``.
+            serializer: see ``OPTIONS``.
+            pool_class: see ``OPTIONS``.
+            parser_class: accepted for compatibility; replies are parsed natively.
+            async_pool_class: see ``OPTIONS``.
+            compressor: see ``OPTIONS``.
+            options: the other ``OPTIONS``.
+
+        Raises:
+            ImproperlyConfigured: an option is unknown or has a bad value.
+        """
+        given = {
+            "serializer": serializer,
+            "pool_class": pool_class,
+            "parser_class": parser_class,
+            "async_pool_class": async_pool_class,
+            "compressor": compressor,
+        }
+        options.update((name, value) for name, value in given.items() if value is not None)
+        try:
+            settings = self._settings_of(servers, options)
+            self._serializers, self._compressors, self._codec = build_codec(settings)
+        except BaseException as error:
+            scrub(error)
+            del servers, options, given
+            raise
+        self._settings = settings
+        self._servers = settings.servers
+        self._serializer = self._serializers[0]
+        self._engine = settings.engine
+        self._async_engine = settings.async_engine
+        self._pool_class = settings.pool_class
+        self._async_pool_class = settings.async_pool_class
+        self._pools: dict[int, ConnectionPool] = {}
+
+    @classmethod
+    def _settings_of(cls, servers: str | Sequence[str], options: Mapping[str, Any]) -> Settings:
+        if cls._client_type is None:
+            raise ImproperlyConfigured(f"{cls.__name__} is a base class: use one of its leaves, such as RedisCacheClient")
+        return Settings.of(cls._topology, servers, options, cls)
+
+    # Servers
+
+    @property
+    def _client(self) -> type[ClientT]:
+        return self._client_class
+
+    @property
+    def _client_class(self) -> type[ClientT]:
+        return self._client_type  # type: ignore[return-value]
+
+    @property
+    def _async_client_class(self) -> type[Any]:
+        return self._async_client_type  # type: ignore[return-value]
+
+    @property
+    def _async_pools(self) -> weakref.WeakKeyDictionary[AbstractEventLoop, dict[int, AsyncConnectionPool]]:
+        return self._settings.async_pools
+
+    def _get_connection_pool_index(self, write: bool) -> int:  # noqa: FBT001 - Django's signature
+        """Return the index of a server that serves writes, or of one that serves reads."""
+        if write or len(self._servers) == 1:
+            return 0
+        return random.randrange(1, len(self._servers))  # noqa: S311 - it spreads load
+
+    def _get_connection_pool(self, write: bool) -> ConnectionPool:  # noqa: FBT001 - Django's signature
+        index = self._get_connection_pool_index(write)
+        return self._pools.setdefault(index, self._settings.handles[index])
+
+    def _get_async_connection_pool(self, write: bool) -> AsyncConnectionPool:  # noqa: FBT001 - as its sync twin
+        # A few milliseconds of import that sync projects need not pay.
+        from asyncio import get_running_loop  # noqa: PLC0415
+
+        return self._settings.async_handle(get_running_loop(), self._get_connection_pool_index(write))
+
+    def get_client(self, key: str | None = None, *, write: bool = False) -> ClientT:
+        """Return a raw client of a read server, or of the write server.
+
+        Args:
+            key: ignored here; on a cluster commands are routed by their own keys.
+            write: ask for the write server.
+        """
+        return self._client_class(self._engine, write=write)  # type: ignore[call-arg]
+
+    async def get_async_client(self, key: str | None = None, *, write: bool = False) -> Any:
+        """Return a raw async client; see ``get_client``."""
+        return self._async_client_class(self._async_engine, write=write)
+
+    def close(self, **kwargs: Any) -> None:
+        """Do nothing: connections belong to the process, and Django calls this after every request."""
+
+    async def aclose(self, **kwargs: Any) -> None:
+        """Do nothing; see ``close``."""
+
+    # Sending
+
+    def _run(self, spec: Spec | None, built: Built[Any]) -> Any:
+        if isinstance(built, Transaction):
+            return built.reply(_unwrap(self._engine.call_many(built.commands, True)))  # noqa: FBT003 - positional only
+        try:
+            raw = self._engine.call(built.spec or spec, built.args, built.at)  # type: ignore[arg-type]
+        except ResponseError as error:
+            if built.refused is None:
+                raise
+            raise _other(built.refused(error), error) from error.__cause__
+        return built.reply(raw)
+
+    async def _arun(self, spec: Spec | None, built: Built[Any]) -> Any:
+        if isinstance(built, Transaction):
+            return built.reply(_unwrap(await self._async_engine.send_many(built.commands, True)))  # noqa: FBT003
+        try:
+            raw = await self._async_engine.send(built.spec or spec, built.args, built.at)  # type: ignore[arg-type]
+        except ResponseError as error:
+            if built.refused is None:
+                raise
+            raise _other(built.refused(error), error) from error.__cause__
+        return built.reply(raw)
+
+    def _key(self, key: str, version: int | None = None) -> str:
+        return key
+
+    def _pattern(self, pattern: str, version: int | None = None) -> str:
+        return pattern
+
+    def _every_version(self) -> str:
+        return "*"
+
+    def _own_keys(self, keys: list[bytes]) -> list[bytes]:
+        return keys
+
+    def _user_keys(self, keys: Iterable[bytes]) -> list[str]:
+        return [key.decode("utf-8", "surrogateescape") for key in keys]
+
+    def _read_server(self) -> int:
+        return self._get_connection_pool_index(write=False)
+
+    # Values
+
+    def encode(self, value: Any) -> int | bytes:
+        """Return what is stored for *value*: an exact int as it is, anything else serialized and compressed.
+
+        Raises:
+            SerializerError: it cannot be serialized.
+            CompressorError: it cannot be compressed.
+        """
+        return self._codec.encode(value)
+
+    def decode(self, data: int | bytes) -> Any:
+        """Return the value that stored *data* stands for.
+
+        Raises:
+            SerializerError: no configured serializer can read it.
+            ValueTooLargeError: it decompresses to more than ``max_decompressed_size``.
+        """
+        return self._codec.decode(data)
+
+    def _missing(self, error: SerializerError) -> None:
+        """Let bytes that cannot be read count as missing, where the settings say so."""
+        if self._settings.on_undecodable != "miss":
+            raise error
+        report(error)
+
+    # Django's methods
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value at *key*, or *default* if there is none (GET)."""
+        data = self._engine.call(_GET, (key,))
+        if data is None:
+            return default
+        try:
+            return self.decode(data)
+        except SerializerError as error:
+            self._missing(error)
+            return default
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        """Return the value at *key*, or *default* if there is none (GET)."""
+        data = await self._async_engine.send(_GET, (key,))
+        if data is None:
+            return default
+        try:
+            return self.decode(data)
+        except SerializerError as error:
+            self._missing(error)
+            return default
+
+    @command("SET", write=True)
+    def add(self, key: str, value: Any, timeout: int | None) -> Command[bool]:
+        """Store *value* unless *key* exists (SET NX); return whether it was stored.
+
+        With a timeout of zero or less nothing is stored, and the result tells whether it could have been.
+        """
+        stored = self.encode(value)
+        if timeout is not None and timeout <= 0:
+            return Command(_absent, key, spec=_EXISTS)
+        return Command(_stored, key, stored, "NX", *_expiry(timeout))
+
+    aadd = aio(add)
+
+    @command("SET", write=True)
+    def set(
+        self, key: str, value: Any, timeout: int | None, *, nx: bool = False, xx: bool = False, get: bool = False
+    ) -> Command[Any]:
+        """Store *value* (SET); a timeout of zero or less deletes the key.
+
+        Args:
+            key: the made key.
+            value: what to store.
+            timeout: seconds to live; ``None`` is for ever.
+            nx: only if the key does not exist.
+            xx: only if the key exists.
+            get: return the previous value.
+
+        Returns:
+            ``None``; with ``nx`` or ``xx`` whether it was stored; with ``get`` the previous value or ``None``.
+
+        Raises:
+            ValueError: ``nx`` together with ``xx``.
+            WrongTypeError: ``get`` on a key that holds no string.
+        """
+        stored = self.encode(value)
+        if not (nx or xx or get):
+            if timeout is None:
+                return Command(_nothing, key, stored, spec=_SET)
+            if timeout <= 0:
+                return Command(_nothing, key, spec=_DEL)
+            return Command(_nothing, key, stored, "EX", timeout, spec=_SET)
+        if nx and xx:
+            raise ValueError("nx and xx exclude each other")
+        if timeout is not None and timeout <= 0:
+            # What would have been stored is gone at once, so only what was there before matters.
+            if get:
+                return Command(self._optional, key, spec=_READ if nx else _GETDEL)
+            return Command(_absent, key, spec=_EXISTS) if nx else Command(bool, key, spec=_DEL)
+        flags = [flag for flag, wanted in (("NX", nx), ("XX", xx), ("GET", get)) if wanted]
+        return Command(self._optional if get else _stored, key, stored, *flags, *_expiry(timeout))
+
+    aset = aio(set)
+
+    def _optional(self, reply: bytes | None) -> Any:
+        return None if reply is None else self.decode(reply)
+
+    @command("EXPIRE", write=True, repeatable=True)
+    def touch(self, key: str, timeout: int | None) -> Command[bool] | Transaction[bool]:
+        """Let *key* live for *timeout* seconds, or for ever with ``None`` (EXPIRE, PERSIST); return whether it exists."""
+        if timeout is None:
+            return Transaction(lambda replies: bool(replies[1]), [(_PERSIST, (key,)), (_EXISTS, (key,))])
+        return Command(bool, key, timeout)
+
+    atouch = aio(touch)
+
+    @command("DEL", write=True, repeatable=True, keys=(1, -1, 1))
+    def delete(self, key: str) -> Command[bool]:
+        """Delete *key* (DEL); return whether it existed."""
+        return Command(bool, key)
+
+    adelete = aio(delete)
+
+    @command("EXISTS", keys=(1, -1, 1))
+    def has_key(self, key: str) -> Command[bool]:
+        """Return whether *key* exists, whatever it holds (EXISTS)."""
+        return Command(bool, key)
+
+    ahas_key = aio(has_key)
+
+    @steps
+    def get_many(self, keys: Iterable[str]) -> Steps[dict[str, Any]]:
+        """Return the values of those of *keys* that hold one (MGET)."""
+        listed = list(keys)
+        if not listed:
+            return {}
+        replies = yield Command(_as_is, *listed, spec=_MGET)
+        values = {}
+        for key, data in zip(listed, replies, strict=True):
+            if data is not None:
+                try:
+                    values[key] = self.decode(data)
+                except SerializerError as error:
+                    self._missing(error)
+        return values
+
+    aget_many = aio(get_many)
+
+    @steps
+    def set_many(self, data: Mapping[str, Any], timeout: int | None) -> Steps[None]:
+        """Store several values at once (SET for each in one MULTI, or MSET); zero or less deletes the keys."""
+        stored = {key: self.encode(value) for key, value in data.items()}
+        if not stored:
+            return
+        if timeout is None:
+            yield Command(_nothing, *(word for pair in stored.items() for word in pair), spec=_MSET)
+        elif timeout <= 0:
+            yield Command(_nothing, *stored, spec=_DEL)
+        else:
+            yield Transaction(_nothing, [(_SET, (key, value, "EX", timeout)) for key, value in stored.items()])
+
+    aset_many = aio(set_many)
+
+    @steps
+    def delete_many(self, keys: Iterable[str]) -> Steps[int | None]:
+        """Delete *keys* (DEL); return how many existed, ``None`` if none were given."""
+        listed = list(keys)
+        if not listed:
+            return None
+        return (yield Command(int, *listed, spec=_DEL))
+
+    adelete_many = aio(delete_many)
+
+    def incr(self, key: str, delta: int) -> int:
+        """Add *delta* to the integer at *key*, in one step on the server, and return the sum; the expiry is kept.
+
+        Raises:
+            KeyNotFoundError: the key does not exist.
+            ResponseError: it holds no integer, or the sum exceeds 64 bits.
+        """
+        client: Any = self.get_client(key, write=True)
+        stage = _increment(key, delta)
+        call = next(stage)
+        while True:
+            try:
+                result = client.execute_command(*call)
+            except ResponseError as error:
+                call = stage.throw(error)
+                continue
+            try:
+                call = stage.send(result)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+
+    async def aincr(self, key: str, delta: int) -> int:
+        """Add *delta* to the integer at *key*; see ``incr``."""
+        client = await self.get_async_client(key, write=True)
+        stage = _increment(key, delta)
+        call = next(stage)
+        while True:
+            try:
+                result = await client.execute_command(*call)
+            except ResponseError as error:
+                call = stage.throw(error)
+                continue
+            try:
+                call = stage.send(result)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+
+    @command("FLUSHDB", write=True, keys=(0, 0, 0))
+    def clear(self) -> Command[bool]:
+        """Empty the whole database (FLUSHDB)."""
+        return Command(_true)
+
+    aclear = aio(clear)
+
+
+def _increment(key: str, delta: int) -> Generator[tuple[Any, ...], Any, Any]:
+    """Yield the commands of ``incr``, one after another."""
+    try:
+        try:
+            value = yield "EVALSHA", _INCR_SHA, 1, key, delta
+        except NoScriptError:
+            value = yield "EVAL", _INCR, 1, key, delta
+    except NoPermissionError:
+        # The user may not run scripts: two steps, as Django's own backend does it.
+        exists = yield "EXISTS", key
+        value = (yield "INCRBY", key, delta) if exists else None
+    if value is None:
+        raise KeyNotFoundError(f"Key '{key}' not found")
+    return value
+
+
+def _unwrap(replies: list[Any]) -> list[Any]:
+    """Return the results of a transaction out of the replies to MULTI, its commands and EXEC."""
+    results = replies[-1]
+    # A command that was refused while queueing says more than the EXECABORT that follows from it.
+    for reply in (*replies[:-1], results, *(results if isinstance(results, list) else ())):
+        if isinstance(reply, Exception):
+            raise reply
+    return results  # type: ignore[no-any-return]
+
+
+def _other(made: Exception, error: ResponseError) -> Exception:
+    if made is not error:
+        made.__cause__ = error
+    return made
+
+
+def _expiry(timeout: int | None) -> tuple[str, int] | tuple[()]:
+    return () if timeout is None else ("EX", timeout)
+
+
+def _nothing(_: Any) -> None:
+    return None
+
+
+def _true(_: Any) -> bool:
+    return True
+
+
+def _as_is(reply: list[Any]) -> list[Any]:
+    return reply
+
+
+def _stored(reply: bytes | None) -> bool:
+    return reply is not None
+
+
+def _absent(reply: int) -> bool:
+    return not reply
+
+
+class RedisCacheClient(KeyValueCacheClient[Redis]):
+    """One server, or a primary and its read replicas."""
+
+    _topology = "standalone"
+    _client_type = Redis
+    _async_client_type = AsyncRedis
+
+
+class ValkeyCacheClient(KeyValueCacheClient[Valkey]):
+    """One server, or a primary and its read replicas."""
+
+    _topology = "standalone"
+    _client_type = Valkey
+    _async_client_type = AsyncValkey

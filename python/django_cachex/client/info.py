@@ -1,0 +1,40 @@
+"""The texts in which servers describe themselves, as dicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["parse_client_info", "parse_info"]
+
+
+def parse_info(reply: bytes) -> dict[str, Any]:
+    """Return INFO's reply as a dict; lines like ``db0:keys=1,expires=0`` become dicts themselves."""
+    info: dict[str, Any] = {}
+    for line in reply.decode().splitlines():
+        name, colon, value = line.partition(":")
+        if colon and not line.startswith("#"):
+            info[name] = _value(value)
+    return info
+
+
+def parse_client_info(reply: bytes) -> dict[str, Any]:
+    """Return CLIENT INFO's reply as a dict."""
+    fields = (field.partition("=") for field in reply.decode().split())
+    return {name: _number(value) for name, _, value in fields}
+
+
+def _value(text: str) -> Any:
+    parts = text.split(",")
+    if all("=" in part for part in parts):
+        pairs = (part.partition("=") for part in parts)
+        return {name: _number(value) for name, _, value in pairs}
+    return _number(text)
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,194 @@
+"""Raw clients: any command, as it stands. Nothing is prefixed, versioned, encoded or decoded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django_cachex._core import Spec
+from django_cachex.client.info import parse_client_info, parse_info
+from django_cachex.exceptions import NotSupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django_cachex._core import BoundConnection, Engine
+
+__all__ = [
+    "AsyncRedis",
+    "AsyncRedisCluster",
+    "AsyncValkey",
+    "AsyncValkeyCluster",
+    "BoundClient",
+    "Redis",
+    "RedisCluster",
+    "Valkey",
+    "ValkeyCluster",
+]
+
+# They would change the state of a connection that others share.
+REFUSED = frozenset(
+    {
+        "SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE", "PUNSUBSCRIBE", "SSUBSCRIBE", "SUNSUBSCRIBE", "MONITOR", "WATCH",
+        "UNWATCH", "MULTI", "EXEC", "DISCARD", "SELECT", "AUTH", "HELLO", "RESET", "QUIT", "CLIENT REPLY",
+        "CLIENT TRACKING", "CLIENT CACHING", "CLIENT NO-EVICT", "CLIENT NO-TOUCH", "CLIENT SETNAME", "CLIENT SETINFO",
+        "READONLY", "READWRITE", "ASKING", "SYNC", "PSYNC", "REPLCONF", "FAILOVER", "SHUTDOWN",
+    }
+)  # fmt: skip
+
+# They may keep a connection waiting for as long as they like.
+BLOCKING = frozenset(
+    {
+        "BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "WAIT", "WAITAOF",
+    }
+)  # fmt: skip
+
+
+class _Commands:
+    """Makes commands out of names."""
+
+    _specs: dict[tuple[str, bool], Spec] = {}  # noqa: RUF012 - shared on purpose, and append-only
+
+    def __init__(self, engine: Engine, *, write: bool = True) -> None:
+        self._engine = engine
+        self._write = write
+
+    def _spec(self, name: str, args: tuple[Any, ...]) -> Spec:
+        words = name.upper().split()
+        first = args[0] if args and isinstance(args[0], str) else ""
+        if {words[0], " ".join(words[:2]), f"{words[0]} {first.upper()}"} & REFUSED:
+            raise NotSupportedError(name.upper(), type(self).__name__)
+        key = (" ".join(words), self._write)
+        spec = self._specs.get(key)
+        if spec is None:
+            # The server's own table would tell what only reads; a raw client takes no chances.
+            spec = self._specs[key] = Spec(key[0], write=self._write, repeatable=False, keys=(0, 0, 0))
+        return spec
+
+
+class Redis(_Commands):
+    """A client of one server of a cache.
+
+    Every public attribute that is not listed here is the command of that name: ``client.publish("ch", "m")`` is
+    ``client.execute_command("PUBLISH", "ch", "m")``.
+    """
+
+    def execute_command(self, name: str, *args: Any) -> Any:
+        """Send a command and return the raw reply.
+
+        Args:
+            name: the command, with its subcommand or without.
+            args: ``bytes`` as they are, ``str`` as UTF-8, ``int`` and ``float`` as text, ``bool`` as 1 or 0.
+
+        Returns:
+            ``int``, ``bytes``, ``None``, or a list of these.
+
+        Raises:
+            NotSupportedError: the command would change the state of a shared connection.
+            ResponseError: the server refuses it.
+        """
+        return self._engine.call(self._spec(name, args), args)
+
+    def ping(self) -> bool:
+        """Return ``True`` if the server answers (PING)."""
+        return bool(self.execute_command("PING") == b"PONG")
+
+    def client_info(self) -> dict[str, Any]:
+        """Return what the server knows of this connection (CLIENT INFO)."""
+        return parse_client_info(self.execute_command("CLIENT INFO"))
+
+    def info(self, section: str | None = None) -> dict[str, Any]:
+        """Return the server's statistics, of one section or all (INFO)."""
+        return parse_info(self.execute_command("INFO", *([] if section is None else [section])))
+
+    def close(self) -> None:
+        """Do nothing: connections belong to the process."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return the command of that name; underscores stand for the space before a subcommand or for themselves."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return lambda *args: self.execute_command(_words(name), *args)
+
+
+class BoundClient(Redis):
+    """The client that ``on_connect`` gets: its commands go to the new connection, and it is of no use afterwards."""
+
+    def __init__(self, connection: BoundConnection) -> None:
+        """Talk to one connection only."""
+        self._connection = connection
+        self._write = True
+
+    def execute_command(self, name: str, *args: Any) -> Any:
+        """Send any command on the new connection and return the raw reply."""
+        return self._connection.call(Spec(name, write=True, repeatable=False, keys=(0, 0, 0)), args)
+
+
+class AsyncRedis(_Commands):
+    """As ``Redis``, with coroutines for methods."""
+
+    async def execute_command(self, name: str, *args: Any) -> Any:
+        """Send a command and return the raw reply; see ``Redis.execute_command``."""
+        return await self._engine.send(self._spec(name, args), args)
+
+    async def ping(self) -> bool:
+        """Return ``True`` if the server answers (PING)."""
+        return bool(await self.execute_command("PING") == b"PONG")
+
+    async def client_info(self) -> dict[str, Any]:
+        """Return what the server knows of this connection (CLIENT INFO)."""
+        return parse_client_info(await self.execute_command("CLIENT INFO"))
+
+    async def info(self, section: str | None = None) -> dict[str, Any]:
+        """Return the server's statistics, of one section or all (INFO)."""
+        return parse_info(await self.execute_command("INFO", *([] if section is None else [section])))
+
+    async def close(self) -> None:
+        """Do nothing: connections belong to the process."""
+
+    aclose = close
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return the command of that name, as a coroutine function."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        async def command(*args: Any) -> Any:
+            return await self.execute_command(_words(name), *args)
+
+        return command
+
+
+# Commands whose own name has an underscore, and families whose attribute names join a subcommand with one.
+_FAMILIES = ("acl", "client", "cluster", "command", "config", "debug", "function", "latency", "memory", "module",
+             "object", "pubsub", "script", "slowlog", "xgroup", "xinfo")  # fmt: skip
+
+
+def _words(name: str) -> str:
+    family, _, rest = name.partition("_")
+    if rest and family in _FAMILIES:
+        return f"{family} {rest.replace('_', '-')}"
+    return name
+
+
+class RedisCluster(Redis):
+    """A client that routes commands to a cluster's nodes."""
+
+
+class AsyncRedisCluster(AsyncRedis):
+    """As ``RedisCluster``, with coroutines for methods."""
+
+
+class Valkey(Redis):
+    """``Redis`` under Valkey's name."""
+
+
+class ValkeyCluster(RedisCluster):
+    """``RedisCluster`` under Valkey's name."""
+
+
+class AsyncValkey(AsyncRedis):
+    """``AsyncRedis`` under Valkey's name."""
+
+
+class AsyncValkeyCluster(AsyncRedisCluster):
+    """``AsyncRedisCluster`` under Valkey's name."""

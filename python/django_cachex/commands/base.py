@@ -1,0 +1,54 @@
+"""What declarations of commands may use of the class that carries them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django_cachex.commands.command import Direct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Commands"]
+
+
+class Commands(Direct):
+    """Caches make keys and patterns; clients take them as they are."""
+
+    def _key(self, key: str, version: int | None = None) -> str:
+        raise NotImplementedError
+
+    def _pattern(self, pattern: str, version: int | None = None) -> str:
+        raise NotImplementedError
+
+    def _every_version(self) -> str:
+        raise NotImplementedError
+
+    def _own_keys(self, keys: list[bytes]) -> list[bytes]:
+        """Return those of *keys*, found by ``_every_version``, that really are this cache's."""
+        raise NotImplementedError
+
+    def _user_keys(self, keys: Iterable[bytes]) -> list[str]:
+        raise NotImplementedError
+
+    def _read_server(self) -> int:
+        """Return the index of a server for reads."""
+        raise NotImplementedError
+
+    def encode(self, value: Any) -> int | bytes:
+        """Return what is stored for *value*: an exact int as it is, anything else serialized and compressed.
+
+        Raises:
+            SerializerError: it cannot be serialized.
+            CompressorError: it cannot be compressed.
+        """
+        raise NotImplementedError
+
+    def decode(self, data: int | bytes) -> Any:
+        """Return the value that stored *data* stands for.
+
+        Raises:
+            SerializerError: no configured serializer can read it.
+            ValueTooLargeError: it decompresses to more than ``max_decompressed_size``.
+        """
+        raise NotImplementedError

@@ -1,0 +1,282 @@
+"""The device that makes methods out of declarations.
+
+A declaration is an ordinary method, with its real name, signature and docstring, that *builds* a command and sends
+nothing. ``@command`` says which Redis command it is; ``aio(method)`` declares the async twin. The classes that carry
+the declarations decide what becomes of a built command: ``Direct`` sends it at once.
+
+What takes several commands is a generator of them, declared with ``@steps``: each ``yield`` gives back the command's
+result, or raises its error, and the generator returns the result of the whole. ``@stream`` is the same for methods
+that hand items out on the way. Sync and async are driven from the same generator.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, overload
+
+from django_cachex._core import Spec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+
+    from django_cachex.exceptions import ResponseError
+
+__all__ = ["Batch", "Built", "Command", "Direct", "Steps", "Transaction", "aio", "astream", "command", "steps", "stream"]
+
+
+class Command[R]:
+    """A command about to be sent.
+
+    Attributes:
+        reply: makes the result out of the raw reply.
+        args: what is sent after the command's name.
+        spec: the command, where it is another than the declared one.
+        refused: makes the exception to raise out of the server's refusal, where that is another.
+        at: the index of the server that must serve it; by default the topology decides.
+    """
+
+    __slots__ = ("args", "at", "refused", "reply", "spec")
+
+    def __init__(
+        self,
+        reply: Callable[[Any], R],
+        *args: Any,
+        spec: Spec | None = None,
+        refused: Callable[[ResponseError], Exception] | None = None,
+        at: int | None = None,
+    ) -> None:
+        """Keep the parts."""
+        self.reply = reply
+        self.args = args
+        self.spec = spec
+        self.refused = refused
+        self.at = at
+
+
+class Transaction[R]:
+    """Commands that take effect together, in one round trip.
+
+    Attributes:
+        reply: makes the result out of the list of raw replies.
+        commands: pairs of command and arguments.
+    """
+
+    __slots__ = ("commands", "reply")
+
+    def __init__(self, reply: Callable[[list[Any]], R], commands: list[tuple[Spec, tuple[Any, ...]]]) -> None:
+        """Keep the parts."""
+        self.reply = reply
+        self.commands = commands
+
+
+class Batch[T](list[T]):
+    """Items that a ``@stream`` hands out; its other yields are commands."""
+
+
+type Built[R] = Command[R] | Transaction[R]
+type Steps[R] = Generator[Built[Any], Any, R]
+type Stream[T] = Generator[Built[Any] | Batch[T], Any, None]
+
+
+class Direct:
+    """A class whose commands are sent at once."""
+
+    # Client classes take made keys: their methods have no ``version*`` parameters.
+    _takes_versions: ClassVar[bool] = True
+
+    def _run(self, spec: Spec | None, built: Built[Any]) -> Any:
+        raise NotImplementedError
+
+    async def _arun(self, spec: Spec | None, built: Built[Any]) -> Any:
+        raise NotImplementedError
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Replace declarations by plain functions, so that calling one costs no descriptor."""
+        super().__init_subclass__(**kwargs)
+        for name in dir(cls):
+            declared = inspect.getattr_static(cls, name)
+            if isinstance(declared, Declaration):
+                setattr(cls, name, declared.method(cls, name))
+
+
+class Declaration[**P, R]:
+    """A method to be.
+
+    Attributes:
+        build: the function as written.
+        drive: makes the method out of it.
+        spec: the command, if it is always the same one.
+    """
+
+    def __init__(
+        self, build: Callable[..., Any], drive: Callable[[Callable[..., Any]], Callable[..., Any]], spec: Spec | None
+    ) -> None:
+        """Keep the parts."""
+        self.build = build
+        self.drive = drive
+        self.spec = spec
+
+    @overload
+    def __get__(self, obj: None, owner: type[object]) -> Callable[Concatenate[Any, P], R]: ...
+    @overload
+    def __get__(self, obj: object, owner: type[object]) -> Callable[P, R]: ...
+    def __get__(self, obj: Any, owner: type[object]) -> Any:
+        """Say of what type the method is; ``Direct`` has replaced the declaration by then."""
+        return self
+
+    def method(self, cls: type[Direct], name: str) -> Callable[..., Any]:
+        """Return the method for *cls*."""
+        build = self.build if cls._takes_versions else _without_versions(self.build)  # noqa: SLF001 - of this device
+        method = functools.wraps(build)(self.drive(build))
+        method.__name__, method.__qualname__ = name, f"{cls.__qualname__}.{name}"
+        method.__command__ = self.spec  # type: ignore[attr-defined]
+        return method
+
+
+def command[**P, R](
+    name: str, *, write: bool = False, repeatable: bool | None = None, keys: tuple[int, int, int] = (1, 1, 1)
+) -> Callable[[Callable[Concatenate[Any, P], Built[R]]], Declaration[P, R]]:
+    """Declare a method that sends one command: ``@command("HGET")``, ``@command("HSET", write=True)``.
+
+    Args:
+        name: the Redis command; a space separates a subcommand.
+        write: it goes to the write server.
+        repeatable: it may be sent twice without harm; by default, what is not a write may.
+        keys: first, last and step of its keys, as COMMAND INFO gives them.
+    """
+    spec = Spec(name, write=write, repeatable=repeatable, keys=keys)
+
+    def drive(build: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return self._run(spec, build(self, *args, **kwargs))
+
+        return call
+
+    return lambda build: Declaration(build, drive, spec)
+
+
+def steps[**P, R](build: Callable[Concatenate[Any, P], Steps[R]]) -> Declaration[P, R]:
+    """Declare a method that sends several commands, one after another."""
+
+    def drive(build: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            stage = _Stage(build(self, *args, **kwargs))
+            while stage.goes_on():
+                with stage:
+                    stage.result = self._run(None, stage.wanted)
+            return stage.result
+
+        return call
+
+    return Declaration(build, drive, None)
+
+
+def stream[**P, T](build: Callable[Concatenate[Any, P], Stream[T]]) -> Declaration[P, Iterator[T]]:
+    """Declare a method that sends several commands and yields items on the way."""
+
+    def drive(build: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+            stage = _Stage(build(self, *args, **kwargs))
+            while stage.goes_on():
+                if isinstance(stage.wanted, Batch):
+                    yield from stage.wanted
+                    continue
+                with stage:
+                    stage.result = self._run(None, stage.wanted)
+
+        return call
+
+    return Declaration(build, drive, None)
+
+
+def aio[**P, R](sync: Declaration[P, R]) -> Declaration[P, Coroutine[Any, Any, R]]:
+    """Declare the async twin: ``ahget = aio(hget)``."""
+    spec = sync.spec
+
+    def drive(build: Callable[..., Any]) -> Callable[..., Any]:
+        async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return await self._arun(spec, build(self, *args, **kwargs))
+
+        async def walk(self: Any, *args: Any, **kwargs: Any) -> Any:
+            stage = _Stage(build(self, *args, **kwargs))
+            while stage.goes_on():
+                with stage:
+                    stage.result = await self._arun(None, stage.wanted)
+            return stage.result
+
+        return walk if spec is None else call
+
+    return Declaration(sync.build, drive, spec)
+
+
+def astream[**P, T](sync: Declaration[P, Iterator[T]]) -> Declaration[P, AsyncIterator[T]]:
+    """Declare the async twin of a ``@stream``."""
+
+    def drive(build: Callable[..., Any]) -> Callable[..., Any]:
+        async def call(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            stage = _Stage(build(self, *args, **kwargs))
+            while stage.goes_on():
+                if isinstance(stage.wanted, Batch):
+                    for item in stage.wanted:
+                        yield item
+                    continue
+                with stage:
+                    stage.result = await self._arun(None, stage.wanted)
+
+        return call
+
+    return Declaration(sync.build, drive, None)
+
+
+class _Stage:
+    """Where a generator of commands has got to. As a context it catches what the command raises, for the generator."""
+
+    __slots__ = ("error", "generator", "result", "wanted")
+
+    def __init__(self, generator: Generator[Any, Any, Any]) -> None:
+        self.generator = generator
+        self.wanted: Any = None
+        self.result: Any = None
+        self.error: Exception | None = None
+
+    def goes_on(self) -> bool:
+        """Hand over the last result or error; true if there is a next command, else ``result`` is the final one."""
+        error, result = self.error, self.result
+        self.error = self.result = None
+        try:
+            self.wanted = self.generator.throw(error) if error is not None else self.generator.send(result)
+        except StopIteration as stop:
+            self.result = stop.value
+            return False
+        return True
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, Exception):
+            self.error = error
+            return True
+        return False
+
+
+def _without_versions(build: Callable[..., Any]) -> Callable[..., Any]:
+    """Return *build* with its ``version*`` parameters gone."""
+    signature = inspect.signature(build)
+    kept = [parameter for name, parameter in signature.parameters.items() if not name.startswith("version")]
+    if len(kept) == len(signature.parameters):
+        return build
+    reduced = signature.replace(parameters=kept)
+    positional = [p.name for p in kept if p.kind is p.POSITIONAL_OR_KEYWORD]
+    variadic = any(p.kind is p.VAR_POSITIONAL for p in kept)
+
+    @functools.wraps(build)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs or len(args) != len(kept):
+            reduced.bind(*args, **kwargs)
+        # Behind varargs `version` is keyword-only: positions hold. Elsewhere they may have shifted.
+        return build(*args, **kwargs) if variadic else build(**dict(zip(positional, args, strict=False)), **kwargs)
+
+    call.__signature__ = reduced  # type: ignore[attr-defined]
+    return call

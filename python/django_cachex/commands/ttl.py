@@ -1,0 +1,154 @@
+"""Time to live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django_cachex._core import Spec
+from django_cachex.commands.arguments import milliseconds, moment
+from django_cachex.commands.base import Commands
+from django_cachex.commands.command import Command, aio, command
+
+if TYPE_CHECKING:
+    from django_cachex.commands.arguments import Duration, Moment
+
+__all__ = ["TtlCommands"]
+
+_PEXPIRE = Spec("PEXPIRE", write=True, repeatable=True)
+_PEXPIREAT = Spec("PEXPIREAT", write=True, repeatable=True)
+
+
+def _remaining(reply: int) -> int | None:
+    return None if reply == -1 else reply
+
+
+class TtlCommands(Commands):
+    """How long keys live. These methods work on keys of any type."""
+
+    @command("TTL")
+    def ttl(self, key: str, version: int | None = None) -> Command[int | None]:
+        """Return how many seconds *key* has left to live (TTL).
+
+        Returns:
+            Seconds; ``None`` if the key has no expiry, -2 if it does not exist.
+        """
+        return Command(_remaining, self._key(key, version))
+
+    attl = aio(ttl)
+
+    @command("PTTL")
+    def pttl(self, key: str, version: int | None = None) -> Command[int | None]:
+        """Return how many milliseconds *key* has left to live (PTTL).
+
+        Returns:
+            Milliseconds; ``None`` if the key has no expiry, -2 if it does not exist.
+        """
+        return Command(_remaining, self._key(key, version))
+
+    apttl = aio(pttl)
+
+    @command("EXPIRETIME")
+    def expiretime(self, key: str, version: int | None = None) -> Command[int | None]:
+        """Return the moment at which *key* expires (EXPIRETIME).
+
+        Returns:
+            Unix time in seconds; ``None`` if the key has no expiry, -2 if it does not exist.
+
+        Raises:
+            ResponseError: the server is older than Redis 7.
+        """
+        return Command(_remaining, self._key(key, version))
+
+    aexpiretime = aio(expiretime)
+
+    @command("EXPIRE", write=True, repeatable=True)
+    def expire(self, key: str, timeout: Duration, version: int | None = None) -> Command[bool]:
+        """Let *key* expire in *timeout* seconds (EXPIRE).
+
+        Args:
+            key: the key.
+            timeout: seconds, or a timedelta; fractions count down to the millisecond. Zero and less deletes the key.
+            version: the key's version.
+
+        Returns:
+            Whether the key exists.
+        """
+        return _whole(bool, self._key(key, version), milliseconds(timeout), _PEXPIRE)
+
+    aexpire = aio(expire)
+
+    @command("PEXPIRE", write=True, repeatable=True)
+    def pexpire(self, key: str, timeout: Duration, version: int | None = None) -> Command[bool]:
+        """Let *key* expire in *timeout* milliseconds (PEXPIRE).
+
+        Args:
+            key: the key.
+            timeout: milliseconds, or a timedelta. Zero and less deletes the key.
+            version: the key's version.
+
+        Returns:
+            Whether the key exists.
+        """
+        return Command(bool, self._key(key, version), _scaled(timeout))
+
+    apexpire = aio(pexpire)
+
+    @command("EXPIREAT", write=True, repeatable=True)
+    def expireat(self, key: str, when: Moment, version: int | None = None) -> Command[bool]:
+        """Let *key* expire at a moment (EXPIREAT).
+
+        Args:
+            key: the key.
+            when: Unix time in seconds, or a datetime (naive means local time); fractions count down to the
+                millisecond. A moment in the past deletes the key.
+            version: the key's version.
+
+        Returns:
+            Whether the key exists.
+        """
+        return _whole(bool, self._key(key, version), moment(when), _PEXPIREAT)
+
+    aexpireat = aio(expireat)
+
+    @command("PEXPIREAT", write=True, repeatable=True)
+    def pexpireat(self, key: str, when: Moment, version: int | None = None) -> Command[bool]:
+        """Let *key* expire at a moment given in milliseconds (PEXPIREAT).
+
+        Args:
+            key: the key.
+            when: Unix time in milliseconds, or a datetime (naive means local time). A moment in the past deletes the
+                key.
+            version: the key's version.
+
+        Returns:
+            Whether the key exists.
+        """
+        return Command(bool, self._key(key, version), _scaled_moment(when))
+
+    apexpireat = aio(pexpireat)
+
+    @command("PERSIST", write=True)
+    def persist(self, key: str, version: int | None = None) -> Command[bool]:
+        """Remove the expiry of *key* (PERSIST).
+
+        Returns:
+            Whether an expiry was removed; false also if there was none.
+        """
+        return Command(bool, self._key(key, version))
+
+    apersist = aio(persist)
+
+
+def _whole(reply: type[bool], key: str, value: int, precise: Spec) -> Command[bool]:
+    """Send seconds where *value*, in milliseconds, is whole seconds."""
+    if value % 1000:
+        return Command(reply, key, value, spec=precise)
+    return Command(reply, key, value // 1000)
+
+
+def _scaled(timeout: Duration) -> int:
+    return milliseconds(timeout) if hasattr(timeout, "total_seconds") else milliseconds(timeout) // 1000
+
+
+def _scaled_moment(when: Moment) -> int:
+    return moment(when) if hasattr(when, "timestamp") else moment(when) // 1000
