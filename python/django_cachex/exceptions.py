@@ -37,6 +37,7 @@ Where redis-py or valkey-py is installed, a class is also a subclass of theirs f
 from __future__ import annotations
 
 import builtins
+import contextlib
 import importlib
 import pickle
 from typing import TYPE_CHECKING
@@ -104,7 +105,8 @@ def _also[E: type[Exception]](name: str) -> Callable[[E], E]:
         body = {key: value for key, value in vars(cls).items() if key not in ("__dict__", "__weakref__")}
         # Their constructors set attributes; ours, an OSError's above all, never reach them.
         for peer in reversed(peers):
-            body = {**vars(peer()), **body}
+            with contextlib.suppress(TypeError):  # some want the server's text, and keep nothing
+                body = {**vars(peer()), **body}
         return type(cls)(cls.__name__, (*cls.__bases__, *peers), body)
 
     return rebuild
