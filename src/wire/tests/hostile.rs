@@ -218,11 +218,13 @@ fn work_is_linear_in_what_comes() {
             format!("$499989\r\n{}\r\n", "\n".repeat(499_989)).repeat(bytes / 500_000)
         )
     };
+    let line = |bytes: usize| format!("+{}\r\n", "x".repeat(bytes));
     let attributes = |bytes: usize| "|0\r\n".repeat(bytes / 4) + "_\r\n";
     for (name, most, wire) in [
         ("wide", 10_000_000, &wide as &dyn Fn(usize) -> String),
         ("lines", 4_000_000, &lines),
         ("values", 4_000_000, &values),
+        ("line", MAX_LINE - 2, &line),
         ("attributes", 2_000_000, &attributes),
     ] {
         let (half, whole) = (wire(most / 2), wire(most));
