@@ -32,6 +32,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 58
 #: The ports that ``make serve`` would like; others are taken where these are in use.
 SERVE_PORTS = {"cachex": 8000, "django": 8001}
+#: The schemes of ``--server``, and those that Django's backend and redis-py know them by.
+SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
 #: What must be importable, and how one gets it.
 NEEDED = {
     "django": "pip install 'django>=6.0'",
@@ -55,6 +57,10 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     options.backends = [name.strip() for name in options.backends.split(",")]
     if not options.backends or not set(options.backends) <= set(SERVE_PORTS):
         parser.error(f"--backends: valid are {', '.join(SERVE_PORTS)}")
+    scheme, found, rest = options.server.partition("://")
+    if options.server and not (found and scheme in SCHEMES):
+        parser.error(f"--server: valid schemes are {', '.join(SCHEMES)}")
+    options.server = options.server and f"{SCHEMES[scheme]}://{rest}"
     if min(options.rounds, options.requests, options.visitors) < 1:
         parser.error("--rounds, --requests and --visitors are at least 1")
     return options

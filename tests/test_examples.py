@@ -159,10 +159,11 @@ def test_the_demo(server: Server) -> None:
     # Five pages, and the line of sync beside async.
     assert {name: len(found) for name, found in rows.items()} == {"django-cachex": 6, "Django's own backend": 6}
     for found in rows.values():
-        for requests, errors, hits, misses, *_ in found[:5]:
-            assert (requests, errors) == ("24", "0")
+        for requests, hits, misses, *_ in found[:5]:
+            assert requests == "24"
             assert int(hits) > 0
             assert int(misses) > 0
+    assert "FAILED" not in done.stdout
     # At most one connection per thread of a view, and the loop's; Django's backend makes one per request.
     assert all(int(opened) <= 24 for *_, opened in rows["django-cachex"][:5])
     assert _clients(server) == before

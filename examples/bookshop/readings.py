@@ -76,21 +76,31 @@ class ServerReadings:
         counts.pop(READINGS_DATABASE, None)
         return counts
 
+    async def commands(self, database: int) -> dict[str, int]:
+        """Return how many commands each open connection of ``database`` has sent, by its id.
+
+        Servers before Redis 8 and Valkey 8.1 do not count them: then all are 0.
+        """
+        clients = await self._client.client_list()
+        return {client["id"]: int(client.get("tot-cmds", 0)) for client in clients if int(client["db"]) == database}
+
     @contextlib.asynccontextmanager
     async def peak(self, database: int, every: float = 0.03) -> AsyncIterator[list[int]]:
         """Watch the connections of ``database`` each ``every`` seconds; the list's one item is the most seen."""
         most = [0]
+        over = asyncio.Event()
 
         async def watch() -> None:
-            while True:
+            while not over.is_set():
                 most[0] = max(most[0], (await self.connections())[database])
-                await asyncio.sleep(every)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(over.wait(), every)
 
         task = asyncio.create_task(watch())
         try:
             yield most
-            most[0] = max(most[0], (await self.connections())[database])
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            # Asked to end, not cancelled: a cancelled reading would cost its connection, and a new one would be counted.
+            over.set()
+            await task
+        most[0] = max(most[0], (await self.connections())[database])

@@ -47,6 +47,7 @@ class Sample:
     misses: int = 0
     busy: float = 0.0
     open_most: int = 0
+    used_most: int = 0
     opened: int = 0
 
     @property
@@ -90,6 +91,7 @@ async def _measure(
     async with contextlib.AsyncExitStack() as stack:
         crowd = [await stack.enter_async_context(Visitor.at(shop.address)) for _ in range(visitors)]
         before = await readings.reading()
+        sent = await readings.commands(DATABASE_NUMBERS[shop.backend])
         async with readings.peak(DATABASE_NUMBERS[shop.backend]) as most:
             started = time.perf_counter()
             await asyncio.gather(*(_visit(visitor, todo, into) for visitor in crowd))
@@ -99,6 +101,9 @@ async def _measure(
     into.hits += after.hits - before.hits
     into.misses += after.misses - before.misses
     into.opened += after.opened - before.opened
+    sent_since = await readings.commands(DATABASE_NUMBERS[shop.backend])
+    kept_busy = sum(1 for connection, count in sent_since.items() if count > sent.get(connection, count))
+    into.used_most = max(into.used_most, kept_busy + after.opened - before.opened)
     into.open_most = max(into.open_most, most[0])
 
 

@@ -16,19 +16,20 @@ __all__ = ["NAMES", "Style", "results", "sync_beside_async"]
 NAMES = {"cachex": "django-cachex", "django": "Django's own backend"}
 _COLUMNS = (
     ("requests", 9),
-    ("errors", 7),
     ("hits", 7),
     ("misses", 7),
     ("median", 10),
     ("p95", 10),
     ("req/s", 8),
     ("open", 6),
-    ("opened", 7),
+    ("used", 6),
+    ("opened", 8),
 )
 _LEGEND = (
     "hits, misses  keys found and not found, as the server counts them (INFO)",
     "median, p95   time of one HTTP request as the visitor sees it, with all visitors at once",
-    "open, opened  connections of that backend at the server: most at one time, and newly made",
+    "connections   of that backend at the server: open at one time, idle ones included; used in one",
+    "              round of that page; newly opened in all rounds",
 )
 
 
@@ -64,13 +65,13 @@ def _rate(sample: Sample) -> float:
 def _cells(sample: Sample) -> list[str]:
     return [
         str(sample.requests),
-        str(sample.errors),
         str(sample.hits),
         str(sample.misses),
         f"{_median(sample):.1f} ms",
         f"{percentile(sample.latencies, 95) * 1000:.1f} ms",
         f"{_rate(sample):.0f}",
         str(sample.open_most),
+        str(sample.used_most),
         str(sample.opened),
     ]
 
@@ -78,12 +79,13 @@ def _cells(sample: Sample) -> list[str]:
 def results(samples: dict[str, dict[str, Sample]], style: Style) -> str:
     """Return the table of all pages and backends."""
     head = " " * 26 + "".join(name.rjust(width) for name, width in _COLUMNS)
-    lines = [style.soft(head)]
+    lines = [style.soft(f"{'connections':>{len(head) - 4}}"), style.soft(head)]
     for page, title in PAGES.items():
         lines.append(style.strong(f"  {title}"))
         for backend, sample in samples[page].items():
             cells = "".join(cell.rjust(width) for cell, (_, width) in zip(_cells(sample), _COLUMNS, strict=True))
-            lines.append(f"    {style.backend(backend, NAMES[backend].ljust(22))}{cells}")
+            failed = f"  {sample.errors} FAILED" if sample.errors else ""
+            lines.append(f"    {style.backend(backend, NAMES[backend].ljust(22))}{cells}{failed}")
     return "\n".join([*lines, "", *(style.soft(f"  {line}") for line in _LEGEND)])
 
 
