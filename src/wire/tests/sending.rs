@@ -117,6 +117,7 @@ fn partial_writes_of_every_length() {
             let rest = send(&mut output, &[then]);
             assert_eq!(rest, [&expected[first..], expected].concat(), "{first}, then {then}");
             assert_eq!(output.total(), 2 * expected.len() as u64);
+            assert_eq!(output.pushed(), output.total());
         }
     }
 }
