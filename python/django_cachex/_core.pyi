@@ -1,0 +1,136 @@
+from asyncio import Future
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, final
+
+from django.core.cache.backends.base import BaseCache
+
+from django_cachex.client.driver_info import DriverInfo as DriverInfo
+from django_cachex.client.pools import AsyncBlockingConnectionPool as AsyncBlockingConnectionPool
+from django_cachex.client.pools import AsyncConnectionPool as AsyncConnectionPool
+from django_cachex.client.pools import BlockingConnectionPool as BlockingConnectionPool
+from django_cachex.client.pools import ConnectionPool as ConnectionPool
+from django_cachex.client.raw import AsyncRedis as AsyncRedis
+from django_cachex.client.raw import AsyncRedisCluster as AsyncRedisCluster
+from django_cachex.client.raw import AsyncValkey as AsyncValkey
+from django_cachex.client.raw import AsyncValkeyCluster as AsyncValkeyCluster
+from django_cachex.client.raw import Redis as Redis
+from django_cachex.client.raw import RedisCluster as RedisCluster
+from django_cachex.client.raw import Valkey as Valkey
+from django_cachex.client.raw import ValkeyCluster as ValkeyCluster
+from django_cachex.exceptions import CacheConnectionError, CacheTimeoutError
+from django_cachex.exceptions import ResponseError as ResponseError
+
+__all__ = [
+    "BoundConnection",
+    "Codec",
+    "Engine",
+    "Server",
+    "Spec",
+    "Tls",
+    "__version__",
+    "make_and_validate_key",
+]
+
+# redis-py's names.
+ConnectionError = CacheConnectionError  # noqa: A001
+TimeoutError = CacheTimeoutError  # noqa: A001
+
+__version__: str
+
+@final
+class Tls:
+    def __new__(
+        cls,
+        *,
+        ca_certs: str | None = None,
+        ca_path: str | None = None,
+        ca_data: str | bytes | None = None,
+        certfile: str | None = None,
+        keyfile: str | None = None,
+        key_password: str | None = None,
+        verify: str = "required",
+        check_hostname: bool = True,
+        min_version: str = "1.2",
+        ciphers: Sequence[str] | None = None,
+    ) -> Tls: ...
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+
+@final
+class Server:
+    def __new__(
+        cls,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        path: str | None = None,
+        db: int = 0,
+        username: str | None = None,
+        password: str | None = None,
+        credentials: Callable[[], object] | None = None,
+        prepare: Callable[[], object] | None = None,
+        on_connect: Callable[[Any], object] | None = None,
+        connect_timeout: float | None = None,
+        socket_timeout: float | None = None,
+        operation_timeout: float | None = None,
+        keepalive: Sequence[tuple[int, int]] | None = None,
+        tcp_user_timeout: float | None = None,
+        retry: int = 1,
+        retry_on_timeout: bool = False,
+        retry_backoff: tuple[float, float] = ...,
+        reconnect_backoff: tuple[float, float] = ...,
+        health_check_interval: float = 0.0,
+        max_connections: int | None = None,
+        pool_timeout: float | None = None,
+        pool_blocking: bool = False,
+        max_in_flight: int = 1000,
+        max_value_size: int | None = None,
+        client_name: str | None = None,
+        protocol: int | None = None,
+        lib_name: str | None = None,
+        lib_version: str | None = None,
+        tls: Tls | None = None,
+    ) -> Server: ...
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def disconnect(self) -> None: ...
+    def release_loop(self) -> None: ...
+
+@final
+class Spec:
+    def __new__(
+        cls, name: str, *, write: bool, repeatable: bool | None = None, keys: tuple[int, int, int] = ...
+    ) -> Spec: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def write(self) -> bool: ...
+    @property
+    def repeatable(self) -> bool: ...
+    @property
+    def keys(self) -> tuple[int, int, int]: ...
+
+@final
+class Codec:
+    def __new__(cls, serializers: Iterable[Any], compressors: Iterable[Any]) -> Codec: ...
+    def encode(self, value: Any) -> int | bytes: ...
+    def decode(self, data: int | bytes) -> Any: ...
+    def decode_all(self, items: list[Any]) -> list[Any]: ...
+
+@final
+class Engine:
+    def __new__(cls, servers: Sequence[Server]) -> Engine: ...
+    def call(self, spec: Spec, args: tuple[Any, ...], at: int | None = None, /) -> Any: ...
+    def send(self, spec: Spec, args: tuple[Any, ...], at: int | None = None, /) -> Future[Any]: ...
+    def call_many(self, commands: Iterable[tuple[Spec, tuple[Any, ...]]], transaction: bool, /) -> list[Any]: ...
+    def send_many(
+        self, commands: Iterable[tuple[Spec, tuple[Any, ...]]], transaction: bool, /
+    ) -> Future[list[Any]]: ...
+
+@final
+class BoundConnection:
+    def call(self, spec: Spec, args: tuple[Any, ...]) -> Any: ...
+
+def make_and_validate_key(cache: BaseCache, key: Any, version: Any, /) -> str: ...
