@@ -7,6 +7,7 @@ import contextlib
 import random
 import time
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from examples.bookshop.catalogue import BOOKS, SHELVES
@@ -142,10 +143,10 @@ async def stroll(shops: list[ShopProcess], pause: float = 0.25) -> None:
             seed += 1
             try:
                 async with Visitor.at(shop.address) as visitor:
-                    for page in PAGES:
-                        for path in paths(page, 4, seed):
-                            await visitor.get(path)
-                            await asyncio.sleep(pause)
+                    # One page of each kind in turn, so that all of them have numbers soon.
+                    for path in chain.from_iterable(zip(*(paths(page, 4, seed) for page in PAGES), strict=True)):
+                        await visitor.get(path)
+                        await asyncio.sleep(pause)
             except (OSError, VisitError):
                 await asyncio.sleep(1)
 
