@@ -16,7 +16,7 @@ from django_cachex.client.codec import build_codec
 from django_cachex.client.default import KeyValueCacheClient, RedisCacheClient, ValkeyCacheClient
 from django_cachex.commands.keys import KeyCommands
 from django_cachex.commands.ttl import TtlCommands
-from django_cachex.exceptions import KeyNotFoundError, NotSupportedError
+from django_cachex.exceptions import NotSupportedError
 from django_cachex.redaction import scrub
 
 if TYPE_CHECKING:
@@ -112,22 +112,22 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         found = layout and layout.fullmatch(key)
         return found["key"] if found else key
 
-    def _around(self) -> tuple[str, str, str]:
-        """Return what stands before the version, between version and user key, and after it."""
+    def _around(self) -> tuple[list[str], list[str]]:
+        """Return what stands before and what after the user key, each parted where the version stands."""
         made = self.make_key(_KEY, _VERSION)  # type: ignore[arg-type]
         before, found, after = made.partition(_KEY)
         if not found:
             raise NotSupportedError("make_pattern", type(self).__name__)
-        start, found, middle = before.partition(str(_VERSION))
-        return (start, middle, after) if found else (before, "", after)
+        return before.split(str(_VERSION)), after.split(str(_VERSION))
 
     def _layout(self) -> re.Pattern[str] | None:
         try:
-            start, middle, end = self._around()
+            before, after = ([re.escape(part) for part in parts] for parts in self._around())
         except NotSupportedError:
             return None
-        version = ("-?[0-9]+" if isinstance(self.version, int) else ".+?") if middle else ""
-        return re.compile(f"{re.escape(start)}{version}{re.escape(middle)}(?P<key>.*){re.escape(end)}", re.DOTALL)
+        # No more than it has to be: digits that follow it directly are the user's.
+        version = "-?[0-9]+?" if isinstance(self.version, int) else ".+?"
+        return re.compile(f"{version.join(before)}(?P<key>.*){version.join(after)}", re.DOTALL)
 
     def _key(self, key: str, version: int | None = None) -> str:
         return self.make_and_validate_key(key, version=version)
@@ -136,8 +136,8 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         return self.make_pattern(pattern, version=version)
 
     def _every_version(self) -> str:
-        start, middle, end = self._around()
-        return f"{_literal(start)}*{_literal(middle)}*{_literal(end)}" if middle else f"{_literal(start)}*{_literal(end)}"
+        before, after = ("*".join(map(_literal, parts)) for parts in self._around())
+        return f"{before}*{after}"
 
     def _own_keys(self, keys: list[bytes]) -> list[bytes]:
         # The glob for the version also matches what a longer prefix puts there.
@@ -147,7 +147,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
 
     def _user_keys(self, keys: Iterable[bytes]) -> list[str]:
         made = (key.decode("utf-8", "surrogateescape") for key in keys)
-        if self._reverse_key_func is not None or type(self).reverse_key is not KeyValueCache.reverse_key:
+        if self._reverse_key_func is not None or getattr(self.reverse_key, "__func__", None) is not _REVERSE_KEY:
             return [self.reverse_key(key) for key in made]
         layout = self._layout()
         if layout is None:
@@ -447,6 +447,10 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
     def asemaphore(self, key: str, *args: Any, **kwargs: Any) -> Self:
         """Raise ``NotSupportedError``: semaphores come with a later release."""
         raise NotSupportedError("asemaphore", type(self).__name__)
+
+
+# To tell whether it is overridden or patched, on a class or on an instance.
+_REVERSE_KEY = KeyValueCache.reverse_key
 
 
 class RedisCache(KeyValueCache[RedisCacheClient]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -175,9 +175,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         try:
             raw = self._engine.call(built.spec or spec, built.args, built.at)  # type: ignore[arg-type]
         except ResponseError as error:
-            if built.refused is None:
-                raise
-            raise _other(built.refused(error), error) from error.__cause__
+            _refuse(built, error)
         return built.reply(raw)
 
     async def _arun(self, spec: Spec | None, built: Built[Any]) -> Any:
@@ -186,9 +184,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         try:
             raw = await self._async_engine.send(built.spec or spec, built.args, built.at)  # type: ignore[arg-type]
         except ResponseError as error:
-            if built.refused is None:
-                raise
-            raise _other(built.refused(error), error) from error.__cause__
+            _refuse(built, error)
         return built.reply(raw)
 
     def _key(self, key: str, version: int | None = None) -> str:
@@ -418,6 +414,14 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
 
+    def decr(self, key: str, delta: int) -> int:
+        """Subtract *delta* from the integer at *key*; see ``incr``."""
+        return self.incr(key, -delta)
+
+    async def adecr(self, key: str, delta: int) -> int:
+        """Subtract *delta* from the integer at *key*; see ``incr``."""
+        return await self.aincr(key, -delta)
+
     @command("FLUSHDB", write=True, keys=(0, 0, 0))
     def clear(self) -> Command[bool]:
         """Empty the whole database (FLUSHDB)."""
@@ -452,10 +456,11 @@ def _unwrap(replies: list[Any]) -> list[Any]:
     return results  # type: ignore[no-any-return]
 
 
-def _other(made: Exception, error: ResponseError) -> Exception:
-    if made is not error:
-        made.__cause__ = error
-    return made
+def _refuse(built: Command[Any], error: ResponseError) -> NoReturn:
+    made = error if built.refused is None else built.refused(error)
+    if made is error:
+        raise error
+    raise made from error
 
 
 def _expiry(timeout: int | None) -> tuple[str, int] | tuple[()]:

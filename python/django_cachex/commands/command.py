@@ -94,8 +94,11 @@ class Direct:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Replace declarations by plain functions, so that calling one costs no descriptor."""
         super().__init_subclass__(**kwargs)
+        # What a mixin has inherited as a function with versions is made once more without them.
+        anew = "_takes_versions" in vars(cls)
         for name in dir(cls):
-            declared = inspect.getattr_static(cls, name)
+            found = inspect.getattr_static(cls, name)
+            declared = getattr(found, "__declaration__", found) if anew else found
             if isinstance(declared, Declaration):
                 setattr(cls, name, declared.method(cls, name))
 
@@ -131,6 +134,7 @@ class Declaration[**P, R]:
         method = functools.wraps(build)(self.drive(build))
         method.__name__, method.__qualname__ = name, f"{cls.__qualname__}.{name}"
         method.__command__ = self.spec  # type: ignore[attr-defined]
+        method.__declaration__ = self  # type: ignore[attr-defined]
         return method
 
 
