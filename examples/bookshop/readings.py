@@ -100,7 +100,7 @@ class ServerReadings:
         try:
             yield most
         finally:
-            # Asked to end, not cancelled: a cancelled reading would cost its connection, and a new one would be counted.
+            # Asked to end, not cancelled: that would cost the connection, and a new one would be counted.
             over.set()
             await task
         most[0] = max(most[0], (await self.connections())[database])
