@@ -54,15 +54,32 @@ class _Commands:
 
     def _spec(self, name: str, args: tuple[Any, ...]) -> Spec:
         words = name.upper().split()
-        first = args[0] if args and isinstance(args[0], str) else ""
-        if {words[0], " ".join(words[:2]), f"{words[0]} {first.upper()}"} & REFUSED:
-            raise NotSupportedError(name.upper(), type(self).__name__)
+        if not words:
+            raise ValueError("a command needs a name")
+        said = " ".join((*words, _text(args[0]))) if args and len(words) == 1 else " ".join(words[:2])
+        # Until each has a connection of its own, a waiting command would hold up everybody else's.
+        if (
+            {words[0], said} & REFUSED
+            or words[0] in BLOCKING
+            or (words[0] in ("XREAD", "XREADGROUP") and _blocks(args))
+        ):
+            raise NotSupportedError(said if said in REFUSED else words[0], type(self).__name__)
         key = (" ".join(words), self._write)
         spec = self._specs.get(key)
         if spec is None:
             # The server's own table would tell what only reads; a raw client takes no chances.
             spec = self._specs[key] = Spec(key[0], write=self._write, repeatable=False, keys=(0, 0, 0))
         return spec
+
+
+def _text(arg: object) -> str:
+    return str(arg, "utf-8", "replace").upper() if isinstance(arg, (bytes, bytearray, memoryview)) else str(arg).upper()
+
+
+def _blocks(args: tuple[Any, ...]) -> bool:
+    """Tell whether one of the words before the streams is BLOCK."""
+    words = [_text(arg) for arg in args]
+    return "BLOCK" in words[: words.index("STREAMS")] if "STREAMS" in words else "BLOCK" in words
 
 
 class Redis(_Commands):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,11 @@ def milliseconds(duration: Duration) -> int:
 
     Raises:
         TypeError: it is no duration.
+        ValueError: it is infinite or not a number.
     """
     if isinstance(duration, timedelta):
         return duration // timedelta(milliseconds=1)
-    return int(_number(duration) * 1000)
+    return _thousand(duration)
 
 
 def moment(when: Moment) -> int:
@@ -30,14 +32,20 @@ def moment(when: Moment) -> int:
 
     Raises:
         TypeError: it is no moment.
+        ValueError: it is infinite or not a number.
     """
-    return int(_number(when.timestamp() if isinstance(when, datetime) else when) * 1000)
+    return _thousand(when.timestamp() if isinstance(when, datetime) else when)
 
 
-def _number(value: Any) -> float:
+def _thousand(value: Any) -> int:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError(f"a number was expected, not {type(value).__name__}; to remove an expiry use persist()")
-    return value
+    if isinstance(value, int):
+        return value * 1000
+    if not math.isfinite(value):
+        raise ValueError(f"a finite number was expected, not {value}")
+    # What is written 0.29 or 1.001 is a hair less in binary.
+    return math.floor(round(value * 1000, 3))
 
 
 def as_keys(keys: str | Iterable[str]) -> list[str]:
