@@ -58,11 +58,7 @@ class _Commands:
             raise ValueError("a command needs a name")
         said = " ".join((*words, _text(args[0]))) if args and len(words) == 1 else " ".join(words[:2])
         # Until each has a connection of its own, a waiting command would hold up everybody else's.
-        if (
-            {words[0], said} & REFUSED
-            or words[0] in BLOCKING
-            or (words[0] in ("XREAD", "XREADGROUP") and _blocks(args))
-        ):
+        if {words[0], said} & REFUSED or words[0] in BLOCKING or _blocks(words[0], args):
             raise NotSupportedError(said if said in REFUSED else words[0], type(self).__name__)
         key = (" ".join(words), self._write)
         spec = self._specs.get(key)
@@ -76,10 +72,12 @@ def _text(arg: object) -> str:
     return str(arg, "utf-8", "replace").upper() if isinstance(arg, (bytes, bytearray, memoryview)) else str(arg).upper()
 
 
-def _blocks(args: tuple[Any, ...]) -> bool:
-    """Tell whether one of the words before the streams is BLOCK."""
-    words = [_text(arg) for arg in args]
-    return "BLOCK" in words[: words.index("STREAMS")] if "STREAMS" in words else "BLOCK" in words
+def _blocks(name: str, args: tuple[Any, ...]) -> bool:
+    """Tell whether a command that may wait is asked to: BLOCK stands before the streams, behind group and consumer."""
+    if name not in ("XREAD", "XREADGROUP"):
+        return False
+    words = [_text(arg) for arg in args[3 if name == "XREADGROUP" else 0 :]]
+    return "BLOCK" in words[: words.index("STREAMS") if "STREAMS" in words else None]
 
 
 class Redis(_Commands):
