@@ -1,0 +1,33 @@
+"""What fault scenarios may ask for beside a server: a proxy that misbehaves, and a place for their figures."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.figures import FULL, figure
+from tests.faults.proxy import Proxy
+from tests.servers import FAMILIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.servers import Family, Server
+
+__all__ = ["family", "figure", "start_proxy"]
+
+
+# The faults are the proxy's and the kernel's: they look the same with each server program.
+@pytest.fixture(scope="session", params=FAMILIES if FULL else FAMILIES[:1], ids=lambda family: family.name)
+def family(request: pytest.FixtureRequest) -> Family:
+    """The server program that scenarios run on; each one in turn in a full run."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def start_proxy() -> Iterator[Callable[[Server], Proxy]]:
+    """Start proxies: `start_proxy(server)`."""
+    with contextlib.ExitStack() as stack:
+        yield lambda server: stack.enter_context(Proxy(server))
