@@ -40,13 +40,16 @@ class Plan:
 
 @dataclass
 class Sample:
-    """What was seen of one page on one backend, all rounds together; latencies and ``busy`` in seconds."""
+    """What was seen of one page on one backend, all rounds together; latencies, ``busy`` (time that passed) and
+    ``worked`` (processor time of the bookshop) in seconds.
+    """
 
     latencies: list[float] = field(default_factory=list)
     errors: int = 0
     hits: int = 0
     misses: int = 0
     busy: float = 0.0
+    worked: float = 0.0
     open_most: int = 0
     used_most: int = 0
     opened: int = 0
@@ -94,9 +97,10 @@ async def _measure(
         before = await readings.reading()
         sent = await readings.commands(DATABASE_NUMBERS[shop.backend])
         async with readings.peak(DATABASE_NUMBERS[shop.backend]) as most:
-            started = time.perf_counter()
+            started, worked = time.perf_counter(), shop.cpu_seconds()
             await asyncio.gather(*(_visit(visitor, todo, into) for visitor in crowd))
             into.busy += time.perf_counter() - started
+            into.worked += shop.cpu_seconds() - worked
     after = await readings.reading()
     into.errors += sum(1 for _ in todo)
     into.hits += after.hits - before.hits

@@ -89,6 +89,16 @@ class ShopProcess:
             start_new_session=True,
         )
 
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the process has used, in seconds; 0 where there is no /proc to tell."""
+        try:
+            stat = Path(f"/proc/{self._process.pid if self._process else 0}/stat").read_text()
+        except OSError:
+            return 0.0
+        # Behind the program's name, which is in brackets and may hold spaces: fields 14 and 15, in clock ticks.
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def output(self) -> str:
         """Return what the process has printed, its last 4,000 characters."""
         self._output.seek(0)

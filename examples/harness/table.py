@@ -20,7 +20,8 @@ _COLUMNS = (
     ("misses", 7),
     ("median", 10),
     ("p95", 10),
-    ("req/s", 8),
+    ("req/s", 7),
+    ("cpu", 9),
     ("open", 6),
     ("used", 6),
     ("opened", 8),
@@ -28,6 +29,7 @@ _COLUMNS = (
 _LEGEND = (
     "hits, misses  keys found and not found, as the server counts them (INFO)",
     "median, p95   time of one HTTP request as the visitor sees it, with all visitors at once",
+    "cpu           processor time of the bookshop's process per request",
     "connections   of that backend at the server: open at one time, idle ones included; used in one",
     "              round of that page; newly opened in all rounds",
 )
@@ -70,6 +72,7 @@ def _cells(sample: Sample) -> list[str]:
         f"{_median(sample):.1f} ms",
         f"{percentile(sample.latencies, 95) * 1000:.1f} ms",
         f"{_rate(sample):.0f}",
+        f"{sample.worked * 1000 / max(1, sample.requests):.1f} ms",
         str(sample.open_most),
         str(sample.used_most),
         str(sample.opened),
