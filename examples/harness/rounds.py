@@ -40,8 +40,18 @@ class Plan:
 
 @dataclass
 class Sample:
-    """What was seen of one page on one backend, all rounds together; latencies, ``busy`` (time that passed) and
-    ``worked`` (processor time of the bookshop) in seconds.
+    """What was seen of one page on one backend, all rounds together.
+
+    Attributes:
+        latencies: of the answered requests, in seconds.
+        errors: requests that were not answered as they should be.
+        hits: keys found, as the server counts.
+        misses: keys not found.
+        busy: seconds that passed.
+        worked: seconds of processor time that the bookshop used.
+        open_most: connections open at one time, at most.
+        used_most: connections used in one round, at most.
+        opened: connections newly made.
     """
 
     latencies: list[float] = field(default_factory=list)

@@ -64,6 +64,10 @@ def _rate(sample: Sample) -> float:
     return len(sample.latencies) / sample.busy if sample.busy else 0.0
 
 
+def _worked(sample: Sample) -> float:
+    return sample.worked * 1000 / max(1, sample.requests)
+
+
 def _cells(sample: Sample) -> list[str]:
     return [
         str(sample.requests),
@@ -72,7 +76,7 @@ def _cells(sample: Sample) -> list[str]:
         f"{_median(sample):.1f} ms",
         f"{percentile(sample.latencies, 95) * 1000:.1f} ms",
         f"{_rate(sample):.0f}",
-        f"{sample.worked * 1000 / max(1, sample.requests):.1f} ms",
+        f"{_worked(sample):.1f} ms",
         str(sample.open_most),
         str(sample.used_most),
         str(sample.opened),
@@ -96,10 +100,12 @@ def sync_beside_async(samples: dict[str, dict[str, Sample]], style: Style) -> st
     """Return the same six cache operations in a synchronous and in an asynchronous view, side by side."""
     lines = [
         style.strong("  Sync beside async: the same six cache operations per request"),
-        style.soft(f"{'':26}{'sync view':>24}{'async view':>26}"),
+        style.soft(f"{'':26}{'sync view':>28}{'async view':>32}"),
     ]
     for backend in samples["stock"]:
         pair = [samples[page][backend] for page in ("stock", "astock")]
-        cells = "".join(f"{_median(sample):>13.1f} ms{_rate(sample):>6.0f} /s" for sample in pair)
+        cells = "".join(
+            f"{_median(sample):>9.1f} ms{_rate(sample):>6.0f} /s{_worked(sample):>6.1f} ms cpu" for sample in pair
+        )
         lines.append(f"    {style.backend(backend, NAMES[backend].ljust(22))}{cells}")
     return "\n".join(lines)
