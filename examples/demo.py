@@ -199,7 +199,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         # A directory of its own means an embedded server of its own: a demo does not disturb bookshops left running.
-        with tempfile.TemporaryDirectory(prefix="bookshop-") as directory:
+        own = contextlib.nullcontext("") if options.server else tempfile.TemporaryDirectory(prefix="bookshop-")
+        with own as directory:
             return asyncio.run(_run(options, _server(options, directory)))
     except ShopError as error:
         print(error, file=sys.stderr)
