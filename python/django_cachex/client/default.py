@@ -44,7 +44,13 @@ _GETDEL = Spec("GETDEL", write=True)
 _READ = Spec("GET", write=True, repeatable=True)
 
 # Check and change in one step, so that no other client comes between them.
-_INCR = "if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('INCRBY', KEYS[1], ARGV[1]) end return false"
+# Scripts count in floating point, so that a large sum has to be read as text.
+_INCR = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return false end
+local sum = redis.call('INCRBY', KEYS[1], ARGV[1])
+if sum > -9007199254740992 and sum < 9007199254740992 then return sum end
+return redis.call('GET', KEYS[1])
+"""
 _INCR_SHA = hashlib.sha1(_INCR.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -443,7 +449,7 @@ def _increment(key: str, delta: int) -> Generator[tuple[Any, ...], Any, Any]:
         value = (yield "INCRBY", key, delta) if exists else None
     if value is None:
         raise KeyNotFoundError(f"Key '{key}' not found")
-    return value
+    return int(value) if isinstance(value, bytes) else value
 
 
 def _unwrap(replies: list[Any]) -> list[Any]:
