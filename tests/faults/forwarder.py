@@ -88,7 +88,7 @@ class _Pair(asyncio.Protocol):
 
     def __init__(self, forwarder: Forwarder) -> None:
         self._forwarder = forwarder
-        self._client: asyncio.Transport | None = None
+        self._client: asyncio.Transport
         self._server: asyncio.Transport | None = None
         self._early = bytearray()
         # What is held back, with the moment until which it is.
@@ -116,7 +116,7 @@ class _Pair(asyncio.Protocol):
             self.close()
             return
         self._server = upstream
-        if self._client is None or self._client.is_closing():
+        if self._client.is_closing():
             upstream.close()
         elif self._early:
             upstream.write(bytes(self._early))
@@ -124,16 +124,19 @@ class _Pair(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         fault = self._forwarder.fault
-        if self._hole or self._answer is not None:
+        if self._is_dumb():
             return
         if self._struck is not fault and fault.kind != "pass" and fault.trigger.encode("latin-1") in data:
             self._strike(fault)
-            if self._hole or self._answer is not None:
+            if self._is_dumb():
                 return
         if self._server is None:
             self._early += data
         else:
             self._server.write(data)
+
+    def _is_dumb(self) -> bool:
+        return self._hole or self._answer is not None
 
     def _strike(self, fault: Fault) -> None:
         if fault.times == 0:
@@ -149,7 +152,6 @@ class _Pair(asyncio.Protocol):
 
     async def _say(self, fault: Fault) -> None:
         client = self._client
-        assert client is not None
         client.write(fault.head.encode("latin-1"))
         unit = fault.unit.encode("latin-1")
         size = fault.size or _PIECE
@@ -168,7 +170,7 @@ class _Pair(asyncio.Protocol):
 
     def reply(self, data: bytes) -> None:
         fault = self._struck
-        if self._hole or self._answer is not None or self._client is None:
+        if self._is_dumb():
             return
         if fault is None or fault is not self._forwarder.fault:
             self._pass(data, 0.0)
@@ -195,7 +197,6 @@ class _Pair(asyncio.Protocol):
             self._pass(data, 0.0)
 
     def _pass(self, data: bytes, delay: float, *, spread: bool = False) -> None:
-        assert self._client is not None
         now = asyncio.get_running_loop().time()
         if not delay and not self._late:
             self._client.write(data)
@@ -211,7 +212,6 @@ class _Pair(asyncio.Protocol):
         loop.call_later(max(0.0, self._late[0][0] - loop.time()), self._deliver)
 
     def _deliver(self) -> None:
-        assert self._client is not None
         # Timers are rounded to a millisecond.
         now = asyncio.get_running_loop().time() + 0.001
         while self._late and self._late[0][0] <= now:
@@ -222,7 +222,7 @@ class _Pair(asyncio.Protocol):
             self._wait()
 
     def _cut(self, *, reset: bool) -> None:
-        if reset and self._client is not None:
+        if reset:
             held: socket.socket = self._client.get_extra_info("socket")
             held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._client.abort()

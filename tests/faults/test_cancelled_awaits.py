@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django_cachex.cache import RedisCache
-
     from tests.faults.proxy import Proxy
     from tests.servers import Server
 
@@ -55,7 +54,7 @@ class _Run:
 
     async def _worker(self) -> None:
         loop = asyncio.get_running_loop()
-        kinds: list[Callable[[int], Any]] = [self._get] * 6 + [self._get_many, self._set, self._missing]
+        kinds = [*[self._get] * 6, self._get_many, self._set, self._missing]
         while self.left > 0:
             self.left -= 1
             self.made += 1
