@@ -166,7 +166,11 @@ def test_the_demo(server: Server) -> None:
     assert "FAILED" not in done.stdout
     # At most one connection per thread of a view, and the loop's; Django's backend makes one per request.
     assert all(int(opened) <= 24 for *_, opened in rows["django-cachex"][:5])
-    assert _clients(server) == before
+    # The server notices the end of a process when it comes to it, and may close connections of ours that were idle.
+    deadline = time.monotonic() + 5
+    while (left := set(_clients(server)) - set(before)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left
 
 
 def test_the_demo_starts_its_own_server() -> None:
