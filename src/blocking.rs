@@ -31,29 +31,31 @@ pub(crate) fn attempt(
     node: &Arc<Node>,
     request: &Request,
     deadline: Option<Instant>,
+    now: Instant,
 ) -> Result<Py<PyAny>, Failure> {
     let config = &node.config;
     let mut borrowed = loop {
-        let mut borrowed = node.borrow(py, deadline).map_err(Failure::unsent)?;
+        let mut borrowed = node.borrow(py, deadline, now).map_err(Failure::unsent)?;
         let connection = borrowed.connection().map_err(Failure::unsent)?;
         let interval = config.health_check_interval;
         if interval.is_zero() || connection.used.elapsed() < interval || is_healthy(py, config, connection, deadline) {
             break borrowed;
         }
     };
+    let started = if borrowed.waited { Instant::now() } else { now };
     let connection = borrowed.connection().map_err(Failure::unsent)?;
-    let outcome = exchange(py, config, connection, request, deadline);
+    let outcome = exchange(py, config, connection, request, deadline, started);
     if outcome.as_ref().is_err_and(|failure| failure.sent && failure.error.is_timeout()) {
         borrowed.state().suspect();
     }
-    if borrowed.connection().is_ok_and(|connection| connection.link.is_clean()) {
+    if borrowed.connection().is_ok_and(|connection| connection.is_clean()) {
         borrowed.give_back();
     }
     outcome
 }
 
 fn is_healthy(py: Python<'_>, config: &Config, connection: &mut Connection, deadline: Option<Instant>) -> bool {
-    exchange(py, config, connection, &Request::ping(), deadline).is_ok()
+    exchange(py, config, connection, &Request::ping(), deadline, Instant::now()).is_ok()
 }
 
 /// One request on one connection. Afterwards the link is clean exactly if the connection may be used again.
@@ -63,12 +65,13 @@ pub(crate) fn exchange(
     connection: &mut Connection,
     request: &Request,
     deadline: Option<Instant>,
+    started: Instant,
 ) -> Result<Py<PyAny>, Failure> {
     let Connection { transport, link, .. } = connection;
     let before = link.output.total();
     link.push(&request.payload, request.replies, ());
     let mut answers = Answers::new(config, request);
-    let mut driver = Driver { transport, link, landing: None, due: due(config, deadline) };
+    let mut driver = Driver { transport, link, landing: None, limit: Limit::new(config, deadline, started) };
     loop {
         let step = py.detach(|| driver.advance());
         let sent = driver.link.output.total() > before;
@@ -85,15 +88,37 @@ pub(crate) fn exchange(
                         return outcome.map_err(Failure::sent);
                     }
                 }
-                driver.due = due(config, deadline);
+                driver.limit = Limit::new(config, deadline, Instant::now());
             }
         }
     }
 }
 
-fn due(config: &Config, deadline: Option<Instant>) -> Option<Instant> {
-    let reply = config.socket_timeout.map(|limit| Instant::now() + limit);
-    [reply, deadline].into_iter().flatten().min()
+/// How long the next reply may take.
+struct Limit {
+    due: Option<Instant>,
+    /// What is left, as long as no time has been spent waiting.
+    whole: Option<Option<Duration>>,
+}
+
+impl Limit {
+    fn new(config: &Config, deadline: Option<Instant>, now: Instant) -> Self {
+        let reply = config.socket_timeout.map(|limit| now + limit);
+        let due = [reply, deadline].into_iter().flatten().min();
+        Self { due, whole: Some(due.map(|due| due.saturating_duration_since(now))) }
+    }
+
+    /// Fails with `TimedOut` when nothing is left.
+    fn left(&mut self) -> io::Result<Option<Duration>> {
+        if let Some(whole) = self.whole.take() {
+            return Ok(whole);
+        }
+        let Some(due) = self.due else { return Ok(None) };
+        match due.checked_duration_since(Instant::now()) {
+            Some(left) => Ok(Some(left)),
+            None => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
 }
 
 fn timed(error: Error, config: &Config) -> Error {
@@ -105,7 +130,7 @@ struct Driver<'a> {
     transport: &'a mut Transport,
     link: &'a mut Link<()>,
     landing: Option<Landing>,
-    due: Option<Instant>,
+    limit: Limit,
 }
 
 impl Driver<'_> {
@@ -120,7 +145,8 @@ impl Driver<'_> {
             {
                 return Ok(Step::Large(len));
             }
-            let moved = if self.link.output.is_empty() { self.receive(Wait::Yes) } else { self.send() };
+            let sent = self.link.output.is_empty() && !self.transport.is_writing();
+            let moved = if sent { self.receive(Wait::Yes) } else { self.send() };
             match moved {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Step::Interrupted),
@@ -130,20 +156,12 @@ impl Driver<'_> {
         }
     }
 
-    fn left(&self) -> io::Result<Option<Duration>> {
-        let Some(due) = self.due else { return Ok(None) };
-        match due.checked_duration_since(Instant::now()) {
-            Some(left) => Ok(Some(left)),
-            None => Err(io::ErrorKind::TimedOut.into()),
-        }
-    }
-
     fn send(&mut self) -> io::Result<()> {
         if self.transport.send(&mut self.link.output)? {
             return Ok(());
         }
         // The server may be unable to read on because nobody takes its replies.
-        if !self.transport.poll(true, self.left()?)? {
+        if !self.transport.poll(true, self.limit.left()?)? {
             return Err(io::ErrorKind::TimedOut.into());
         }
         match self.receive(Wait::No) {
@@ -154,7 +172,7 @@ impl Driver<'_> {
 
     fn receive(&mut self, wait: Wait) -> io::Result<()> {
         if wait == Wait::Yes {
-            let left = self.left()?;
+            let left = self.limit.left()?;
             self.transport.set_receive_timeout(left)?;
         }
         let n = if let Some(landing) = self.landing.as_mut().filter(|landing| !landing.is_full()) {
@@ -187,7 +205,7 @@ impl Driver<'_> {
         Ok(match received {
             None => None,
             Some(Received::Part((), frame) | Received::Last((), frame)) => {
-                Some(reply::convert(py, frame, origin).map_err(|error| Failure::sent(Error::foreign(error)))?)
+                Some(reply::convert(py, frame, origin))
             }
             Some(Received::PartLarge(()) | Received::LastLarge(())) => {
                 self.landing.take().map(|landing| Reply::Value(landing.into_bytes()))

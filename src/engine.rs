@@ -54,7 +54,7 @@ impl Engine {
     ) -> PyResult<Py<PyAny>> {
         guarded(|| {
             let request = Request::one(spec.get(), args, self.config.max_value_size)?;
-            looped::submit(py, &self.topology, request, at, self.deadline())
+            looped::submit(py, &self.topology, request, at, self.deadline(Instant::now()))
         })
     }
 
@@ -69,22 +69,23 @@ impl Engine {
     fn send_many(&self, py: Python<'_>, commands: &Bound<'_, PyAny>, transaction: bool) -> PyResult<Py<PyAny>> {
         guarded(|| {
             let request = Request::many(commands, transaction, self.config.max_value_size)?;
-            looped::submit(py, &self.topology, request, None, self.deadline())
+            looped::submit(py, &self.topology, request, None, self.deadline(Instant::now()))
         })
     }
 }
 
 impl Engine {
-    fn deadline(&self) -> Option<Instant> {
-        self.config.operation_timeout.map(|limit| Instant::now() + limit)
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        self.config.operation_timeout.map(|limit| now + limit)
     }
 
     fn run(&self, py: Python<'_>, request: &Request, at: Option<usize>) -> PyResult<Py<PyAny>> {
-        let deadline = self.deadline();
+        let mut now = Instant::now();
+        let deadline = self.deadline(now);
         let mut attempt = 0;
         loop {
             let node = self.topology.route(request, at);
-            let failure = match blocking::attempt(py, node, request, deadline) {
+            let failure = match blocking::attempt(py, node, request, deadline, now) {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
@@ -93,6 +94,7 @@ impl Engine {
             };
             node::sleep(py, delay)?;
             attempt += 1;
+            now = Instant::now();
         }
     }
 }

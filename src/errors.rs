@@ -140,7 +140,7 @@ impl Error {
         made
     }
 
-    pub(crate) fn as_authentication(mut self) -> Self {
+    pub(crate) fn into_authentication(mut self) -> Self {
         self.kind = Kind::Authentication;
         self
     }

@@ -10,7 +10,9 @@ macro_rules! imports {
         pub(crate) fn $name(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
             static CELL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
             let found = CELL.get_or_try_init(py, || {
-                Ok::<_, PyErr>(PyModule::import(py, $module)?.getattr($attribute)?.unbind())
+                let module = PyModule::import(py, $module)?.into_any();
+                let found = $attribute.split('.').try_fold(module, |found, name| found.getattr(name))?;
+                Ok::<_, PyErr>(found.unbind())
             })?;
             Ok(found.bind(py))
         })*
@@ -23,7 +25,8 @@ imports! {
     pickle_dumps = "pickle"."dumps";
     pickle_loads = "pickle"."loads";
     pickle_serializer = "django_cachex.serializers.pickle"."PickleSerializer";
-    base_cache = "django.core.cache.backends.base"."BaseCache";
+    make_key = "django.core.cache.backends.base"."BaseCache.make_key";
+    validate_key = "django.core.cache.backends.base"."BaseCache.validate_key";
     default_key_func = "django.core.cache.backends.base"."default_key_func";
     bound_client = "django_cachex.client.raw"."BoundClient";
 }

@@ -361,11 +361,8 @@ impl Open {
 
     fn take(&mut self, py: Python<'_>, node: &Node, done: &mut Vec<(Waiter, Outcome)>) -> Result<(), Error> {
         let convert = |waiter: &mut Waiter, frame: &[u8]| {
-            let reply = reply::convert(py, frame, waiter.origin(node)).map_err(Error::foreign);
-            match reply {
-                Ok(reply) => reply::add(py, &waiter.request, &mut waiter.values, reply),
-                Err(error) => Some(Err(error)),
-            }
+            let reply = reply::convert(py, frame, waiter.origin(node));
+            reply::add(py, &waiter.request, &mut waiter.values, reply)
         };
         let landed = |waiter: &mut Waiter, landing: Option<Landing>| {
             let value = landing.map_or_else(|| py.None(), Landing::into_bytes);
@@ -400,7 +397,7 @@ impl Open {
 
     fn into_connection(self) -> Option<Connection> {
         let Self { link, transport, .. } = self;
-        if !transport.is_ours() {
+        if !transport.is_ours() || transport.is_writing() || !link.is_clean() {
             return None;
         }
         let link = link.handover()?;
@@ -466,10 +463,10 @@ impl Lease {
     fn connect(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
         let this = slf.get();
-        let mut idle = this.state.take_idle();
+        let mut idle = this.state.take_idle(Instant::now());
         if idle.is_none() {
             sweep(py, &this.state);
-            idle = this.state.take_idle();
+            idle = this.state.take_idle(Instant::now());
         }
         if let Some(connection) = idle {
             return Self::attach(slf, event_loop, connection);

@@ -28,8 +28,14 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    fn is_usable(&self) -> bool {
-        self.transport.is_ours() && (self.used.elapsed() < FRESH || !self.transport.is_stale())
+    fn is_usable(&self, now: Instant) -> bool {
+        let recent = now.saturating_duration_since(self.used) < FRESH;
+        self.transport.is_ours() && (recent || !self.transport.is_stale())
+    }
+
+    /// Nothing is owed, nothing is left to write: somebody else may use it.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.link.is_clean() && !self.transport.is_writing()
     }
 }
 
@@ -70,7 +76,7 @@ impl State {
     }
 
     /// An idle connection, the most recently used one first.
-    pub(crate) fn take_idle(&self) -> Option<Connection> {
+    pub(crate) fn take_idle(&self, now: Instant) -> Option<Connection> {
         loop {
             let taken = {
                 let mut stock = self.stock.lock();
@@ -79,10 +85,28 @@ impl State {
                 }
                 stock.idle.pop()
             }?;
-            if taken.is_usable() {
+            if taken.is_usable(now) {
                 return Some(taken);
             }
         }
+    }
+
+    /// An idle connection for a sync caller, if there is one and he may have it.
+    fn take_to_borrow(&self, limit: usize, now: Instant) -> Option<Connection> {
+        if self.returned.is_empty() {
+            let mut stock = self.stock.lock();
+            if stock.borrowed >= limit {
+                return None;
+            }
+            let taken = stock.idle.pop()?;
+            stock.borrowed += 1;
+            drop(stock);
+            if taken.is_usable(now) {
+                return Some(taken);
+            }
+            self.stock.lock().borrowed -= 1;
+        }
+        None
     }
 
     /// A reply did not come in time: the server may be frozen, so reconnects are probed one at a time.
@@ -173,14 +197,18 @@ impl Node {
     }
 
     /// Borrows a connection for a sync call.
-    pub(crate) fn borrow(self: &Arc<Self>, py: Python<'_>, deadline: Option<Instant>) -> Result<Borrowed> {
+    pub(crate) fn borrow(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> Result<Borrowed> {
         let state = self.state();
-        if let Some(connection) = state.take_idle() {
-            state.stock.lock().borrowed += 1;
-            return Ok(Borrowed { state, connection: Some(connection) });
+        let limit = self.config.max_connections.unwrap_or(usize::MAX);
+        if let Some(connection) = state.take_to_borrow(limit, now) {
+            return Ok(Borrowed::new(state, Some(connection), false));
         }
         looped::sweep(py, &state);
-        let limit = self.config.max_connections.unwrap_or(usize::MAX);
         let give_up = if self.config.pool_blocking {
             let own = self.config.pool_timeout.map(|limit| Instant::now() + limit);
             [own, deadline].into_iter().flatten().min()
@@ -195,7 +223,7 @@ impl Node {
                 free
             };
             if free {
-                break Borrowed { state: state.clone(), connection: None };
+                break Borrowed::new(state.clone(), None, true);
             }
             if give_up.is_some_and(|give_up| Instant::now() >= give_up) {
                 let text = format!("all {limit} connections are in use");
@@ -209,7 +237,7 @@ impl Node {
                 }
             })?;
         };
-        borrowed.connection = match state.take_idle() {
+        borrowed.connection = match state.take_idle(Instant::now()) {
             Some(connection) => Some(connection),
             None => Some(self.connect_and_wait(py, deadline)?),
         };
@@ -260,9 +288,16 @@ pub(crate) fn sleep(py: Python<'_>, duration: Duration) -> Result<()> {
 pub(crate) struct Borrowed {
     state: Arc<State>,
     connection: Option<Connection>,
+    reusable: bool,
+    /// It took time to get.
+    pub(crate) waited: bool,
 }
 
 impl Borrowed {
+    fn new(state: Arc<State>, connection: Option<Connection>, waited: bool) -> Self {
+        Self { state, connection, reusable: false, waited }
+    }
+
     pub(crate) fn connection(&mut self) -> Result<&mut Connection> {
         self.connection.as_mut().ok_or_else(|| Error::new(Kind::Internal, "connection is gone"))
     }
@@ -272,17 +307,30 @@ impl Borrowed {
     }
 
     pub(crate) fn give_back(mut self) {
-        if let Some(mut connection) = self.connection.take() {
+        if let Some(connection) = &mut self.connection {
             connection.used = Instant::now();
             connection.link.settle();
-            self.state.stock.lock().idle.push(connection);
         }
+        self.reusable = true;
     }
 }
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        self.state.stock.lock().borrowed -= 1;
+        let connection = self.connection.take();
+        let closing = {
+            let mut stock = self.state.stock.lock();
+            stock.borrowed -= 1;
+            match connection {
+                Some(connection) if self.reusable => {
+                    stock.idle.push(connection);
+                    None
+                }
+                other => other,
+            }
+        };
         self.state.freed.notify_one();
+        // Closing is a system call, and nobody needs to wait for it.
+        drop(closing);
     }
 }

@@ -34,16 +34,23 @@ impl Origin<'_> {
     }
 }
 
-pub(crate) fn convert(py: Python<'_>, frame: &[u8], origin: Origin<'_>) -> PyResult<Reply> {
+/// The answer that a frame holds. What Python cannot make out of it is refused as well, so every frame has an answer.
+pub(crate) fn convert(py: Python<'_>, frame: &[u8], origin: Origin<'_>) -> Reply {
+    objects(py, frame, origin).unwrap_or_else(|error| Reply::Refused(Error::foreign(error)))
+}
+
+fn objects(py: Python<'_>, frame: &[u8], origin: Origin<'_>) -> PyResult<Reply> {
     let mut open: Vec<(Vec<Bound<'_, PyAny>>, usize)> = Vec::new();
     for element in Elements::of(frame) {
         let mut value = match element {
             Element::Bytes(bytes) => PyBytes::new(py, bytes).into_any(),
             Element::Integer(value) => value.into_pyobject(py)?.into_any(),
             Element::Null => py.None().into_bound(py),
-            Element::BigNumber(digits) => {
-                py.get_type::<PyInt>().call1((String::from_utf8_lossy(digits).as_ref(),))?
-            }
+            // Python may refuse so many digits: then they stay text.
+            Element::BigNumber(digits) => py
+                .get_type::<PyInt>()
+                .call1((String::from_utf8_lossy(digits).as_ref(),))
+                .unwrap_or_else(|_| PyBytes::new(py, digits).into_any()),
             Element::Error(text) if open.is_empty() => return Ok(Reply::Refused(origin.mark(Error::reply(text)))),
             Element::Error(text) => origin.mark(Error::reply(text)).into_exception(py).into_bound(py),
             Element::Array(0) => PyList::empty(py).into_any(),

@@ -62,12 +62,18 @@ impl Spec {
     }
 }
 
+/// What the commands of a request are called.
+enum Names {
+    One(Arc<str>),
+    /// One for each reply.
+    Many(Vec<Arc<str>>),
+}
+
 /// What is sent in one go to one server.
 pub(crate) struct Request {
     pub(crate) payload: Payload,
     pub(crate) replies: usize,
-    /// The names of the commands, one per reply; a single one if all are alike.
-    names: Vec<Arc<str>>,
+    names: Names,
     pub(crate) write: bool,
     pub(crate) repeatable: bool,
     /// The result is a list of replies, errors included.
@@ -81,7 +87,7 @@ impl Request {
         Ok(Self {
             payload,
             replies: 1,
-            names: vec![spec.name.clone()],
+            names: Names::One(spec.name.clone()),
             write: spec.write,
             repeatable: spec.repeatable,
             many: false,
@@ -92,7 +98,7 @@ impl Request {
         let mut payload = Payload::default();
         payload.command(1);
         payload.word(b"PING");
-        Self { payload, replies: 1, names: vec!["PING".into()], write: false, repeatable: true, many: false }
+        Self { payload, replies: 1, names: Names::One("PING".into()), write: false, repeatable: true, many: false }
     }
 
     /// `commands`: pairs of [`Spec`] and arguments.
@@ -117,12 +123,15 @@ impl Request {
         if transaction {
             frame(&mut payload, &mut names, "EXEC");
         }
-        Ok(Self { payload, replies: names.len(), names, write: true, repeatable, many: true })
+        Ok(Self { payload, replies: names.len(), names: Names::Many(names), write: true, repeatable, many: true })
     }
 
     /// The name of the command that reply number `index` answers.
     pub(crate) fn name(&self, index: usize) -> &Arc<str> {
-        &self.names[index.min(self.names.len() - 1)]
+        match &self.names {
+            Names::One(name) => name,
+            Names::Many(names) => &names[index.min(names.len() - 1)],
+        }
     }
 }
 

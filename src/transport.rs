@@ -84,6 +84,9 @@ impl Write for Raw<'_> {
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let [bytes] = slices {
+            return self.socket.send_with_flags(bytes, libc::MSG_DONTWAIT | NO_SIGNAL);
+        }
         self.socket.send_vectored_with_flags(slices, libc::MSG_DONTWAIT | NO_SIGNAL)
     }
 
@@ -186,6 +189,11 @@ impl Transport {
     pub(crate) fn receive_into(&mut self, buffer: &mut [u8], wait: Wait) -> io::Result<usize> {
         // SAFETY: `u8` and `MaybeUninit<u8>` have the same layout, and `receive` writes only initialised bytes.
         self.receive(unsafe { &mut *(std::ptr::from_mut(buffer) as *mut [MaybeUninit<u8>]) }, wait)
+    }
+
+    /// The TLS session holds records that the socket did not take.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
     /// Writes as much as the socket takes without waiting; true when nothing is left.

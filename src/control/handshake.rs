@@ -71,8 +71,11 @@ where
         bytes.extend_from_slice(&packed);
         link.push(&Payload::default(), 1, refusal);
     }
-    stream.write_all(&bytes).await.map_err(|error| lost(&error))?;
-    stream.flush().await.map_err(|error| lost(&error))?;
+    // A server that refused our TLS certificate may have said so and hung up: what it said is still to be read.
+    let written = match stream.write_all(&bytes).await {
+        Ok(()) => stream.flush().await,
+        failed => failed,
+    };
     let mut failure = None;
     loop {
         while let Some(received) = link.receive().map_err(Error::protocol)? {
@@ -87,7 +90,7 @@ where
         }
         let n = stream.read(link.spare()).await.map_err(|error| lost(&error))?;
         if n == 0 {
-            return Err(Error::closed());
+            return Err(written.err().map_or_else(Error::closed, |error| lost(&error)));
         }
         link.filled(n);
     }
@@ -103,7 +106,7 @@ fn meaning(refusal: Refusal, text: &[u8]) -> Option<Error> {
         _ if error.kind == Kind::Authentication => Some(error),
         Refusal::Fatal => Some(error),
         Refusal::Authentication if error.kind == Kind::BusyLoading => Some(error),
-        Refusal::Authentication => Some(error.as_authentication()),
+        Refusal::Authentication => Some(error.into_authentication()),
         Refusal::Ignored => None,
     }
 }
@@ -112,6 +115,7 @@ fn meaning(refusal: Refusal, text: &[u8]) -> Option<Error> {
 fn lost(error: &std::io::Error) -> Error {
     match tls::explain(error) {
         Some(reason) => Error::new(Kind::Connection, format!("TLS failed: {reason}")),
+        None if error.kind() == std::io::ErrorKind::UnexpectedEof => Error::closed(),
         None => Error::io("connection lost", error),
     }
 }

@@ -1,6 +1,7 @@
 //! Application code that takes part in connecting: always on a thread of its own, never inside the runtime.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use pyo3::exceptions::PyTypeError;
@@ -77,9 +78,9 @@ impl BoundConnection {
         let mut connection = taken.ok_or_else(|| {
             Error::new(Kind::Connection, "this client was only valid while its connection was made")
         })?;
-        let outcome = blocking::exchange(py, &self.config, &mut connection, &request, None);
+        let outcome = blocking::exchange(py, &self.config, &mut connection, &request, None, Instant::now());
         // A connection that owes nothing is fit for use, whatever the server answered.
-        if connection.link.is_clean() {
+        if connection.is_clean() {
             *self.connection.lock() = Some(connection);
         }
         outcome.map_err(|failure| failure.error.into())

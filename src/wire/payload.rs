@@ -1,6 +1,5 @@
 //! Commands as bytes.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Bytes that are sent from where they are, without being copied.
@@ -36,14 +35,7 @@ impl Payload {
     }
 
     pub fn integer(&mut self, value: i64) {
-        self.display(value);
-    }
-
-    pub fn display(&mut self, value: impl std::fmt::Display) {
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{value}");
-        self.word(text.as_bytes());
+        self.word(itoa::Buffer::new().format(value).as_bytes());
     }
 
     pub fn shared(&mut self, word: Shared) {
@@ -86,19 +78,8 @@ impl Payload {
     }
 
     fn header(&mut self, kind: u8, n: usize) {
-        let mut digits = [0_u8; 20];
-        let mut at = digits.len();
-        let mut rest = n;
-        loop {
-            at -= 1;
-            digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
         self.bytes.push(kind);
-        self.bytes.extend_from_slice(&digits[at..]);
+        self.bytes.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
         self.bytes.extend_from_slice(b"\r\n");
     }
 }

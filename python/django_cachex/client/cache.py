@@ -130,7 +130,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         return re.compile(f"{version.join(before)}(?P<key>.*){version.join(after)}", re.DOTALL)
 
     def _key(self, key: str, version: int | None = None) -> str:
-        return self.make_and_validate_key(key, version=version)
+        return self.make_and_validate_key(key, version)
 
     def _pattern(self, pattern: str, version: int | None = None) -> str:
         return self.make_pattern(pattern, version=version)
@@ -195,11 +195,11 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
         """Return the value at *key*, or *default* if there is none (GET)."""
-        return self._cache.get(self.make_and_validate_key(key, version=version), default)
+        return self._cache.get(self.make_and_validate_key(key, version), default)
 
     async def aget(self, key: str, default: Any = None, version: int | None = None) -> Any:
         """Return the value at *key*, or *default* if there is none (GET)."""
-        return await self._cache.aget(self.make_and_validate_key(key, version=version), default)
+        return await self._cache.aget(self.make_and_validate_key(key, version), default)
 
     def set(
         self,
@@ -230,7 +230,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
             ValueError: ``nx`` together with ``xx``.
             WrongTypeError: ``get`` on a key that holds no string.
         """
-        key = self.make_and_validate_key(key, version=version)
+        key = self.make_and_validate_key(key, version)
         timeout = self.get_backend_timeout(timeout)
         if nx or xx or get:
             return self._cache.set(key, value, timeout, nx=nx, xx=xx, get=get)
@@ -248,7 +248,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         get: bool = False,
     ) -> Any:
         """Store *value* at *key*; see ``set`` (SET)."""
-        key = self.make_and_validate_key(key, version=version)
+        key = self.make_and_validate_key(key, version)
         timeout = self.get_backend_timeout(timeout)
         if nx or xx or get:
             return await self._cache.aset(key, value, timeout, nx=nx, xx=xx, get=get)
@@ -258,44 +258,44 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
         """Store *value* unless *key* exists (SET NX); return whether it was stored."""
-        key = self.make_and_validate_key(key, version=version)
+        key = self.make_and_validate_key(key, version)
         return self._cache.add(key, value, self.get_backend_timeout(timeout))
 
     async def aadd(
         self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
         """Store *value* unless *key* exists (SET NX); return whether it was stored."""
-        key = self.make_and_validate_key(key, version=version)
+        key = self.make_and_validate_key(key, version)
         return await self._cache.aadd(key, value, self.get_backend_timeout(timeout))
 
     def touch(self, key: str, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Let *key* live for *timeout* seconds, for ever with ``None`` (EXPIRE, PERSIST); return whether it exists."""
-        key = self.make_and_validate_key(key, version=version)
+        key = self.make_and_validate_key(key, version)
         return self._cache.touch(key, self.get_backend_timeout(timeout))
 
     async def atouch(self, key: str, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Let *key* live for *timeout* seconds, for ever with ``None`` (EXPIRE, PERSIST); return whether it exists."""
-        key = self.make_and_validate_key(key, version=version)
+        key = self.make_and_validate_key(key, version)
         return await self._cache.atouch(key, self.get_backend_timeout(timeout))
 
     def delete(self, key: str, version: int | None = None) -> bool:
         """Delete *key* (DEL); return whether it existed."""
-        return self._cache.delete(self.make_and_validate_key(key, version=version))
+        return self._cache.delete(self.make_and_validate_key(key, version))
 
     async def adelete(self, key: str, version: int | None = None) -> bool:
         """Delete *key* (DEL); return whether it existed."""
-        return await self._cache.adelete(self.make_and_validate_key(key, version=version))
+        return await self._cache.adelete(self.make_and_validate_key(key, version))
 
     def has_key(self, key: str, version: int | None = None) -> bool:
         """Return whether *key* exists, whatever it holds (EXISTS)."""
-        return self._cache.has_key(self.make_and_validate_key(key, version=version))
+        return self._cache.has_key(self.make_and_validate_key(key, version))
 
     async def ahas_key(self, key: str, version: int | None = None) -> bool:
         """Return whether *key* exists, whatever it holds (EXISTS)."""
-        return await self._cache.ahas_key(self.make_and_validate_key(key, version=version))
+        return await self._cache.ahas_key(self.make_and_validate_key(key, version))
 
     def _made(self, keys: Iterable[str], version: int | None) -> dict[str, str]:
-        return {self.make_and_validate_key(key, version=version): key for key in keys}
+        return {self.make_and_validate_key(key, version): key for key in keys}
 
     def get_many(self, keys: Iterable[str], version: int | None = None) -> dict[str, Any]:
         """Return the values of those of *keys* that hold one, in the order of *keys* (MGET)."""
@@ -311,7 +311,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         self, data: Mapping[str, Any], timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[str]:
         """Store several values in one step (SET in one MULTI, or MSET); return ``[]``: none fails alone."""
-        made = {self.make_and_validate_key(key, version=version): value for key, value in data.items()}
+        made = {self.make_and_validate_key(key, version): value for key, value in data.items()}
         self._cache.set_many(made, self.get_backend_timeout(timeout))
         return []
 
@@ -319,7 +319,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         self, data: Mapping[str, Any], timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[str]:
         """Store several values in one step (SET in one MULTI, or MSET); return ``[]``: none fails alone."""
-        made = {self.make_and_validate_key(key, version=version): value for key, value in data.items()}
+        made = {self.make_and_validate_key(key, version): value for key, value in data.items()}
         await self._cache.aset_many(made, self.get_backend_timeout(timeout))
         return []
 
@@ -342,11 +342,11 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
             ResponseError: it holds no integer, or the sum exceeds 64 bits.
             WrongTypeError: it holds no string.
         """
-        return self._cache.incr(self.make_and_validate_key(key, version=version), delta)
+        return self._cache.incr(self.make_and_validate_key(key, version), delta)
 
     async def aincr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """Add *delta* to the integer at *key*; see ``incr``."""
-        return await self._cache.aincr(self.make_and_validate_key(key, version=version), delta)
+        return await self._cache.aincr(self.make_and_validate_key(key, version), delta)
 
     def decr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """Subtract *delta* from the integer at *key*; see ``incr``."""

@@ -24,7 +24,7 @@ from django_cachex.undecodable import report
 if TYPE_CHECKING:
     import weakref
     from asyncio import AbstractEventLoop
-    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from django_cachex.client.pools import AsyncConnectionPool, ConnectionPool
     from django_cachex.commands.command import Built, Steps
@@ -42,6 +42,9 @@ _EXISTS = Spec("EXISTS", write=True, repeatable=True)
 _PERSIST = Spec("PERSIST", write=True)
 _GETDEL = Spec("GETDEL", write=True)
 _READ = Spec("GET", write=True, repeatable=True)
+_EVAL = Spec("EVAL", write=True, repeatable=False, keys=(3, 3, 1))
+_EVALSHA = Spec("EVALSHA", write=True, repeatable=False, keys=(3, 3, 1))
+_INCRBY = Spec("INCRBY", write=True)
 
 # Check and change in one step, so that no other client comes between them.
 # Scripts count in floating point, so that a large sum has to be read as text.
@@ -274,10 +277,9 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
 
     aadd = aio(add)
 
-    @command("SET", write=True)
     def set(
         self, key: str, value: Any, timeout: int | None, *, nx: bool = False, xx: bool = False, get: bool = False
-    ) -> Command[Any]:
+    ) -> Any:
         """Store *value* (SET); a timeout of zero or less deletes the key.
 
         Args:
@@ -295,13 +297,29 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
             ValueError: ``nx`` together with ``xx``.
             WrongTypeError: ``get`` on a key that holds no string.
         """
+        if nx or xx or get:
+            return self._set_if(key, value, timeout, nx, xx, get)
+        self._engine.call(*self._plain_set(key, value, timeout))
+        return None
+
+    async def aset(
+        self, key: str, value: Any, timeout: int | None, *, nx: bool = False, xx: bool = False, get: bool = False
+    ) -> Any:
+        """Store *value*; see ``set`` (SET)."""
+        if nx or xx or get:
+            return await self._aset_if(key, value, timeout, nx, xx, get)
+        await self._async_engine.send(*self._plain_set(key, value, timeout))
+        return None
+
+    def _plain_set(self, key: str, value: Any, timeout: int | None) -> tuple[Spec, tuple[Any, ...]]:
         stored = self.encode(value)
-        if not (nx or xx or get):
-            if timeout is None:
-                return Command(_nothing, key, stored, spec=_SET)
-            if timeout <= 0:
-                return Command(_nothing, key, spec=_DEL)
-            return Command(_nothing, key, stored, "EX", timeout, spec=_SET)
+        if timeout is None:
+            return _SET, (key, stored)
+        return (_SET, (key, stored, "EX", timeout)) if timeout > 0 else (_DEL, (key,))
+
+    @command("SET", write=True)
+    def _set_if(self, key: str, value: Any, timeout: int | None, nx: bool, xx: bool, get: bool) -> Command[Any]:  # noqa: FBT001
+        stored = self.encode(value)
         if nx and xx:
             raise ValueError("nx and xx exclude each other")
         if timeout is not None and timeout <= 0:
@@ -312,7 +330,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         flags = [flag for flag, wanted in (("NX", nx), ("XX", xx), ("GET", get)) if wanted]
         return Command(self._optional if get else _stored, key, stored, *flags, *_expiry(timeout))
 
-    aset = aio(set)
+    _aset_if = aio(_set_if)
 
     def _optional(self, reply: bytes | None) -> Any:
         return None if reply is None else self.decode(reply)
@@ -391,42 +409,37 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
             ResponseError: it holds no integer, or the sum exceeds 64 bits.
         """
         client: Any = self.get_client(key, write=True)
-        stage = _increment(key, delta)
-        call = next(stage)
-        while True:
-            try:
-                result = client.execute_command(*call)
-            except ResponseError as error:
-                call = stage.throw(error)
-                continue
-            try:
-                call = stage.send(result)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
+        try:
+            value = client.execute_command("EVALSHA", _INCR_SHA, 1, key, delta)
+        except (NoScriptError, NoPermissionError) as error:
+            value = self._incr_otherwise(key, delta, error)
+        if value is None:
+            raise KeyNotFoundError(f"Key '{key}' not found")
+        return value  # type: ignore[no-any-return]
 
     async def aincr(self, key: str, delta: int) -> int:
         """Add *delta* to the integer at *key*; see ``incr``."""
-        client = await self.get_async_client(key, write=True)
-        stage = _increment(key, delta)
-        call = next(stage)
-        while True:
-            try:
-                result = await client.execute_command(*call)
-            except ResponseError as error:
-                call = stage.throw(error)
-                continue
-            try:
-                call = stage.send(result)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
+        try:
+            value = await self._async_engine.send(_EVALSHA, (_INCR_SHA, 1, key, delta))
+        except (NoScriptError, NoPermissionError) as error:
+            value = await self._aincr_otherwise(key, delta, error)
+        if value is None:
+            raise KeyNotFoundError(f"Key '{key}' not found")
+        return value  # type: ignore[no-any-return]
 
-    def decr(self, key: str, delta: int) -> int:
-        """Subtract *delta* from the integer at *key*; see ``incr``."""
-        return self.incr(key, -delta)
+    @steps
+    def _incr_otherwise(self, key: str, delta: int, error: ResponseError) -> Steps[int | None]:
+        """Load the script on the way, or do without where the user may not run scripts."""
+        try:
+            if isinstance(error, NoPermissionError):
+                raise error
+            return (yield Command(_as_is, _INCR, 1, key, delta, spec=_EVAL))
+        except NoPermissionError:
+            # Two steps, as Django's own backend does it.
+            exists = yield Command(bool, key, spec=_EXISTS)
+            return (yield Command(int, key, delta, spec=_INCRBY)) if exists else None
 
-    async def adecr(self, key: str, delta: int) -> int:
-        """Subtract *delta* from the integer at *key*; see ``incr``."""
-        return await self.aincr(key, -delta)
+    _aincr_otherwise = aio(_incr_otherwise)
 
     @command("FLUSHDB", write=True, keys=(0, 0, 0))
     def clear(self) -> Command[bool]:
@@ -434,22 +447,6 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         return Command(_true)
 
     aclear = aio(clear)
-
-
-def _increment(key: str, delta: int) -> Generator[tuple[Any, ...], Any, Any]:
-    """Yield the commands of ``incr``, one after another."""
-    try:
-        try:
-            value = yield "EVALSHA", _INCR_SHA, 1, key, delta
-        except NoScriptError:
-            value = yield "EVAL", _INCR, 1, key, delta
-    except NoPermissionError:
-        # The user may not run scripts: two steps, as Django's own backend does it.
-        exists = yield "EXISTS", key
-        value = (yield "INCRBY", key, delta) if exists else None
-    if value is None:
-        raise KeyNotFoundError(f"Key '{key}' not found")
-    return int(value) if isinstance(value, bytes) else value
 
 
 def _unwrap(replies: list[Any]) -> list[Any]:
@@ -481,7 +478,7 @@ def _true(_: Any) -> bool:
     return True
 
 
-def _as_is(reply: list[Any]) -> list[Any]:
+def _as_is(reply: Any) -> Any:
     return reply
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django_cachex._core import Spec
 from django_cachex.client.info import parse_client_info, parse_info
@@ -43,41 +43,36 @@ BLOCKING = frozenset(
 )  # fmt: skip
 
 
+_CHECKED_ALWAYS = frozenset({"CLIENT", "XREAD", "XREADGROUP"})
+
+
 class _Commands:
     """Makes commands out of names."""
 
-    _specs: dict[tuple[str, bool], Spec] = {}  # noqa: RUF012 - shared on purpose, and append-only
+    # By nature (write or read) and name; append-only, so that threads may share it.
+    _known: ClassVar[tuple[dict[str, Spec], dict[str, Spec]]] = ({}, {})
 
     def __init__(self, engine: Engine, *, write: bool = True) -> None:
         self._engine = engine
         self._write = write
 
     def _spec(self, name: str, args: tuple[Any, ...]) -> Spec:
-        words = name.upper().split()
-        if not words:
-            raise ValueError("a command needs a name")
-        said = " ".join((*words, _text(args[0]))) if args and len(words) == 1 else " ".join(words[:2])
-        # Until each has a connection of its own, a waiting command would hold up everybody else's.
-        if {words[0], said} & REFUSED or words[0] in BLOCKING or _blocks(words[0], args):
-            raise NotSupportedError(said if said in REFUSED else words[0], type(self).__name__)
-        key = (" ".join(words), self._write)
-        spec = self._specs.get(key)
-        if spec is None:
-            # The server's own table would tell what only reads; a raw client takes no chances.
-            spec = self._specs[key] = Spec(key[0], write=self._write, repeatable=False, keys=(0, 0, 0))
+        spec = self._known[self._write].get(name)
+        return self._check(name, args) if spec is None else spec
+
+    def _check(self, name: str, args: tuple[Any, ...]) -> Spec:
+        words = [*name.upper().split(), ""]
+        first = args[0].upper() if args and isinstance(args[0], str) else words[1]
+        if words[0] in REFUSED or f"{words[0]} {words[1] or first}" in REFUSED or words[0] in BLOCKING:
+            raise NotSupportedError(name.upper(), type(self).__name__)
+        # The server's own table would tell what only reads; a raw client takes no chances.
+        spec = Spec(name.upper(), write=self._write, repeatable=False, keys=(0, 0, 0))
+        # Whether CLIENT is harmless depends on its argument, and so does whether XREAD waits.
+        if words[0] not in _CHECKED_ALWAYS:
+            self._known[self._write][name] = spec
+        elif any(isinstance(arg, str) and arg.upper() == "BLOCK" for arg in args):
+            raise NotSupportedError(f"{name.upper()} BLOCK", type(self).__name__)
         return spec
-
-
-def _text(arg: object) -> str:
-    return str(arg, "utf-8", "replace").upper() if isinstance(arg, (bytes, bytearray, memoryview)) else str(arg).upper()
-
-
-def _blocks(name: str, args: tuple[Any, ...]) -> bool:
-    """Tell whether a command that may wait is asked to: BLOCK stands before the streams, behind group and consumer."""
-    if name not in ("XREAD", "XREADGROUP"):
-        return False
-    words = [_text(arg) for arg in args[3 if name == "XREADGROUP" else 0 :]]
-    return "BLOCK" in words[: words.index("STREAMS") if "STREAMS" in words else None]
 
 
 class Redis(_Commands):
