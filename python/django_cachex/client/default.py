@@ -415,7 +415,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
             value = self._incr_otherwise(key, delta, error)
         if value is None:
             raise KeyNotFoundError(f"Key '{key}' not found")
-        return value  # type: ignore[no-any-return]
+        return int(value) if type(value) is bytes else value  # type: ignore[no-any-return]
 
     async def aincr(self, key: str, delta: int) -> int:
         """Add *delta* to the integer at *key*; see ``incr``."""
@@ -425,7 +425,15 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
             value = await self._aincr_otherwise(key, delta, error)
         if value is None:
             raise KeyNotFoundError(f"Key '{key}' not found")
-        return value  # type: ignore[no-any-return]
+        return int(value) if type(value) is bytes else value  # type: ignore[no-any-return]
+
+    def decr(self, key: str, delta: int) -> int:
+        """Subtract *delta* from the integer at *key*; see ``incr``."""
+        return self.incr(key, -delta)
+
+    async def adecr(self, key: str, delta: int) -> int:
+        """Subtract *delta* from the integer at *key*; see ``incr``."""
+        return await self.aincr(key, -delta)
 
     @steps
     def _incr_otherwise(self, key: str, delta: int, error: ResponseError) -> Steps[int | None]:
