@@ -456,10 +456,10 @@ _REVERSE_KEY = KeyValueCache.reverse_key
 class RedisCache(KeyValueCache[RedisCacheClient]):
     """One Redis or Valkey server, or a primary and its read replicas."""
 
-    _class = RedisCacheClient
+    _class: type[RedisCacheClient] | None = RedisCacheClient
 
 
 class ValkeyCache(KeyValueCache[ValkeyCacheClient]):
     """One Valkey or Redis server, or a primary and its read replicas."""
 
-    _class = ValkeyCacheClient
+    _class: type[ValkeyCacheClient] | None = ValkeyCacheClient
