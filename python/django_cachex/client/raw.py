@@ -61,8 +61,8 @@ class _Commands:
         return self._check(name, args) if spec is None else spec
 
     def _check(self, name: str, args: tuple[Any, ...]) -> Spec:
-        words = [*name.upper().split(), ""]
-        first = args[0].upper() if args and isinstance(args[0], str) else words[1]
+        words = [*name.upper().split(), "", ""]
+        first = _text(args[0]) if args else ""
         if words[0] in REFUSED or f"{words[0]} {words[1] or first}" in REFUSED or words[0] in BLOCKING:
             raise NotSupportedError(name.upper(), type(self).__name__)
         # The server's own table would tell what only reads; a raw client takes no chances.
@@ -70,9 +70,19 @@ class _Commands:
         # Whether CLIENT is harmless depends on its argument, and so does whether XREAD waits.
         if words[0] not in _CHECKED_ALWAYS:
             self._known[self._write][name] = spec
-        elif any(isinstance(arg, str) and arg.upper() == "BLOCK" for arg in args):
+        elif _blocks(args[3 if words[0] == "XREADGROUP" else 0 :]):
             raise NotSupportedError(f"{name.upper()} BLOCK", type(self).__name__)
         return spec
+
+
+def _text(arg: object) -> str:
+    return str(arg, "utf-8", "replace").upper() if isinstance(arg, (bytes, bytearray, memoryview)) else str(arg).upper()
+
+
+def _blocks(args: tuple[Any, ...]) -> bool:
+    """Tell whether one of the words before the streams is BLOCK."""
+    words = [_text(arg) for arg in args]
+    return "BLOCK" in words[: words.index("STREAMS") if "STREAMS" in words else None]
 
 
 class Redis(_Commands):
