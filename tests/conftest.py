@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from django.core.cache.backends.base import BaseCache
-    from django_cachex.cache import RedisCache
 
+    from django_cachex.cache import RedisCache
     from tests.servers import Family, Server
 
 __all__ = [
