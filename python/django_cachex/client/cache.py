@@ -126,7 +126,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         except NotSupportedError:
             return None
         # No more than it has to be: digits that follow it directly are the user's.
-        version = "-?[0-9]+?" if isinstance(self.version, int) else ".+?"
+        version = "-?[0-9]+?" if type(self.version) is int else ".+?"
         return re.compile(f"{version.join(before)}(?P<key>.*){version.join(after)}", re.DOTALL)
 
     def _key(self, key: str, version: int | None = None) -> str:
