@@ -126,7 +126,9 @@ class _Pair(asyncio.Protocol):
         fault = self._forwarder.fault
         if self._is_dumb():
             return
-        if self._struck is not fault and fault.kind != "pass" and fault.trigger.encode("latin-1") in data:
+        # Without a trigger a hole is for the connections that `obey` and `connection_made` choose.
+        chosen = fault.kind == "hole" and not fault.trigger
+        if self._struck is not fault and not chosen and fault.trigger.encode("latin-1") in data:
             self._strike(fault)
             if self._is_dumb():
                 return

@@ -1,0 +1,220 @@
+"""Row 5: a server that stands still. Row 6: one that is busy. Row 7: a network that swallows everything."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from django_cachex.exceptions import CacheConnectionError, CacheTimeoutError, CachexError
+from tests.faults.figures import size
+from tests.faults.outcomes import attempt, until_it_works
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django_cachex.cache import RedisCache
+    from tests.caller import Caller
+    from tests.faults.proxy import Proxy
+    from tests.servers import Server
+
+
+class TestFrozen:
+    def test_every_call_comes_back(
+        self,
+        call_on_any_loop: Caller,
+        start_server: Callable[..., Server],
+        make_cache: Callable[..., RedisCache],
+        figure: Callable[[str], None],
+    ) -> None:
+        call = call_on_any_loop
+        server = start_server()
+        limits = {"socket_connect_timeout": 0.3, "socket_timeout": 0.4, "operation_timeout": 0.6}
+        cache = make_cache(server.url, OPTIONS=limits)
+        call(cache.set, "k", "v")
+        server.suspend()
+        outcomes = [attempt(call, method, *args) for method, args in [
+            (cache.get, ("k",)),
+            (cache.get, ("k",)),
+            (cache.set, ("k", "v")),
+            (cache.incr, ("n",)),
+        ]]  # fmt: skip
+        longest = max(outcome.seconds for outcome in outcomes)
+        assert all(isinstance(outcome.error, CacheTimeoutError | CacheConnectionError) for outcome in outcomes)
+        assert isinstance(outcomes[0].error, CacheTimeoutError)
+        server.resume()
+        again = until_it_works(call, cache.get, "k")
+        figure(f"row 5: longest call {longest:.3f} s of 0.6, works {again:.3f} s after SIGCONT")
+        assert longest < 0.6 + 0.05
+        assert again < 1.5
+
+    def test_with_the_usual_limits(
+        self,
+        start_server: Callable[..., Server],
+        make_cache: Callable[..., RedisCache],
+        figure: Callable[[str], None],
+    ) -> None:
+        server = start_server()
+        cache = make_cache(server.url)
+        cache.set("k", "v")
+        longest: list[float] = []
+
+        def run(_: int) -> None:
+            start = time.perf_counter()
+            with pytest.raises((CacheTimeoutError, CacheConnectionError)):
+                cache.get("k")
+            longest.append(time.perf_counter() - start)
+
+        async def together() -> None:
+            await cache.aget("k")
+            server.suspend()
+            with ThreadPoolExecutor(8) as pool:
+                loop = asyncio.get_running_loop()
+                threads = [loop.run_in_executor(pool, run, number) for number in range(8)]
+                start = time.perf_counter()
+                found = await asyncio.gather(*(cache.aget(f"k{n}") for n in range(500)), return_exceptions=True)
+                longest.append(time.perf_counter() - start)
+                assert {type(each) for each in found} == {CacheTimeoutError}
+                await asyncio.gather(*threads)
+            server.resume()
+
+        asyncio.run(together())
+        figure(f"row 5: 8 threads and 500 awaits, longest {max(longest):.3f} s of 3")
+        assert max(longest) < 3 + 0.05
+
+    def test_replies_that_came_while_the_loop_was_blocked(
+        self, start_server: Callable[..., Server], make_cache: Callable[..., RedisCache]
+    ) -> None:
+        cache = make_cache(start_server().url, OPTIONS={"socket_timeout": 0.1, "operation_timeout": 0.15})
+
+        async def work() -> None:
+            await cache.aset("k", "v")
+            for _ in range(3):
+                tasks = [asyncio.create_task(cache.aget("k")) for _ in range(50)]
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                time.sleep(0.25)  # noqa: ASYNC251 - as a view does that should not
+                assert await asyncio.gather(*tasks) == ["v"] * 50
+
+        asyncio.run(work())
+
+
+class TestBusy:
+    @pytest.mark.parametrize("how", ["sleep", "pause"])
+    @pytest.mark.parametrize("introduced", [True, False])
+    def test_it_is_left_in_peace(
+        self,
+        how: str,
+        introduced: bool,  # noqa: FBT001 - a parameter
+        start_server: Callable[..., Server],
+        start_proxy: Callable[[Server], Proxy],
+        make_cache: Callable[..., RedisCache],
+        figure: Callable[[str], None],
+    ) -> None:
+        seconds = size(4, 10)
+        server = start_server()
+        proxy = start_proxy(server)
+        options = {} if introduced else {"lib_name": None, "lib_version": None}
+        cache = make_cache(proxy.url, OPTIONS={"socket_timeout": 1, **options})
+        over = threading.Event()
+        failed = 0
+
+        def thread() -> None:
+            nonlocal failed
+            while not over.is_set():
+                try:
+                    cache.get("k")
+                except CachexError:
+                    failed += 1
+                    time.sleep(0.005)
+
+        async def task() -> None:
+            nonlocal failed
+            while not over.is_set():
+                try:
+                    await cache.aget("k")
+                except CachexError:
+                    failed += 1
+                    await asyncio.sleep(0.005)
+
+        async def tasks() -> None:
+            await asyncio.gather(*(task() for _ in range(20)))
+
+        with ThreadPoolExecutor(10) as pool:
+            callers = [pool.submit(thread) for _ in range(8)] + [pool.submit(asyncio.run, tasks())]
+            time.sleep(0.3)
+            proxy.forget()
+            words = ("DEBUG", "SLEEP", seconds) if how == "sleep" else ("CLIENT", "PAUSE", seconds * 1000, "ALL")
+            # It answers at once, or when the sleep is over.
+            busy = pool.submit(server.command, *words)
+            time.sleep(seconds - 0.1)
+            connects = len(proxy.accepted())
+            over.set()
+            for caller in [*callers, busy]:
+                caller.result()
+        figure(f"row 6: {how} of {seconds} s, {failed} failures, {connects} connects")
+        assert failed > 0
+        assert connects <= seconds
+
+
+class TestBlackHole:
+    def test_the_connection_is_replaced(
+        self,
+        call: Caller,
+        start_server: Callable[..., Server],
+        start_proxy: Callable[[Server], Proxy],
+        make_cache: Callable[..., RedisCache],
+        figure: Callable[[str], None],
+    ) -> None:
+        proxy = start_proxy(start_server())
+        cache = make_cache(proxy.url, OPTIONS={"socket_timeout": 1})
+        call(cache.set, "k", "v")
+        proxy.hole(new=False)
+        first = attempt(call, cache.get, "k")
+        assert isinstance(first.error, CacheTimeoutError)
+        again = until_it_works(call, cache.get, "k")
+        figure(f"row 7: works {again:.3f} s after the first timeout")
+        assert again < 5
+
+    def test_so_are_all_idle_ones(
+        self,
+        start_server: Callable[..., Server],
+        start_proxy: Callable[[Server], Proxy],
+        make_cache: Callable[..., RedisCache],
+        figure: Callable[[str], None],
+    ) -> None:
+        server = start_server()
+        proxy = start_proxy(server)
+        cache = make_cache(proxy.url, OPTIONS={"socket_timeout": 0.5})
+        together = threading.Barrier(20)
+
+        def run(_: int) -> None:
+            for _ in range(5):
+                together.wait()
+                cache.get("k")
+
+        proxy.delay(0.01, 0.01)
+        with ThreadPoolExecutor(20) as pool:
+            list(pool.map(run, range(20)))
+        proxy.heal()
+        idle = len(server.clients())
+        assert idle >= 10
+        proxy.hole(new=False)
+        with pytest.raises(CacheTimeoutError):
+            cache.get("k")
+        start = time.perf_counter()
+        failed = 0
+        while time.perf_counter() - start < 6:
+            try:
+                cache.get("k")
+            except CachexError:
+                failed += 1
+                continue
+            break
+        again = time.perf_counter() - start
+        figure(f"row 7: {idle} idle connections in a black hole, works {again:.3f} s after the first timeout")
+        assert again < 5
