@@ -59,7 +59,7 @@ impl Codec {
     }
 
     /// What is stored for `value`: an exact int as it is, anything else as bytes.
-    fn encode<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn encode<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = value.py();
         if value.is_exact_instance_of::<PyInt>() && is_short(value)? {
             return Ok(value.clone());
@@ -90,7 +90,7 @@ impl Codec {
     }
 
     /// The value that `data` (bytes from the server, or an int) stands for.
-    fn decode<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn decode<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = data.py();
         let Ok(bytes) = data.cast::<PyBytes>() else { return Ok(data.clone()) };
         if let Some(value) = integer(py, bytes.as_bytes())? {

@@ -54,7 +54,7 @@ impl Engine {
     ) -> PyResult<Py<PyAny>> {
         guarded(|| {
             let request = Request::one(spec.get(), args, self.config.max_value_size)?;
-            looped::submit(py, &self.topology, request, at, self.deadline(Instant::now()))
+            self.submit(py, request, at, Instant::now())
         })
     }
 
@@ -69,7 +69,7 @@ impl Engine {
     fn send_many(&self, py: Python<'_>, commands: &Bound<'_, PyAny>, transaction: bool) -> PyResult<Py<PyAny>> {
         guarded(|| {
             let request = Request::many(commands, transaction, self.config.max_value_size)?;
-            looped::submit(py, &self.topology, request, None, self.deadline(Instant::now()))
+            self.submit(py, request, None, Instant::now())
         })
     }
 }
@@ -79,7 +79,23 @@ impl Engine {
         self.config.operation_timeout.map(|limit| now + limit)
     }
 
-    fn run(&self, py: Python<'_>, request: &Request, at: Option<usize>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn max_value_size(&self) -> Option<usize> {
+        self.config.max_value_size
+    }
+
+    /// Sends `request` on the running loop.
+    pub(crate) fn submit(
+        &self,
+        py: Python<'_>,
+        request: Request,
+        at: Option<usize>,
+        now: Instant,
+    ) -> PyResult<Py<PyAny>> {
+        looped::submit(py, &self.topology, request, at, self.deadline(now))
+    }
+
+    /// Sends `request` and waits for its result.
+    pub(crate) fn run(&self, py: Python<'_>, request: &Request, at: Option<usize>) -> PyResult<Py<PyAny>> {
         let mut now = Instant::now();
         let deadline = self.deadline(now);
         let mut attempt = 0;

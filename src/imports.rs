@@ -25,9 +25,6 @@ imports! {
     pickle_dumps = "pickle"."dumps";
     pickle_loads = "pickle"."loads";
     pickle_serializer = "django_cachex.serializers.pickle"."PickleSerializer";
-    make_key = "django.core.cache.backends.base"."BaseCache.make_key";
-    validate_key = "django.core.cache.backends.base"."BaseCache.validate_key";
-    default_key_func = "django.core.cache.backends.base"."default_key_func";
     bound_client = "django_cachex.client.raw"."BoundClient";
 }
 

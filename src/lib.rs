@@ -35,6 +35,10 @@ mod request;
 #[cfg(feature = "python")]
 mod retry;
 #[cfg(feature = "python")]
+mod seal;
+#[cfg(feature = "python")]
+mod shortcut;
+#[cfg(feature = "python")]
 mod tls;
 #[cfg(feature = "python")]
 mod topology;

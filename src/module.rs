@@ -8,9 +8,11 @@ use crate::codec::Codec;
 use crate::config::Server;
 use crate::control::BoundConnection;
 use crate::engine::Engine;
+use crate::keys::KeyMaker;
 use crate::request::Spec;
+use crate::shortcut::{Shortcut, Shortcuts};
 use crate::tls::Tls;
-use crate::{fork, imports, keys};
+use crate::{fork, imports};
 
 /// Names that belong to the native module's interface but are defined in Python are looked up when first asked for.
 #[pyfunction]
@@ -30,10 +32,12 @@ fn _core(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<BoundConnection>()?;
     module.add_class::<Codec>()?;
     module.add_class::<Engine>()?;
+    module.add_class::<KeyMaker>()?;
     module.add_class::<Server>()?;
+    module.add_class::<Shortcut>()?;
+    module.add_class::<Shortcuts>()?;
     module.add_class::<Spec>()?;
     module.add_class::<Tls>()?;
-    module.add_function(wrap_pyfunction!(keys::make_and_validate_key, module)?)?;
     module.add_function(wrap_pyfunction!(__getattr__, module)?)?;
     let hooks = PyDict::new(py);
     hooks.set_item("before", wrap_pyfunction!(fork::before_fork, module)?)?;

@@ -28,6 +28,15 @@ pub(crate) struct Spec {
     keys: (i32, i32, i32),
 }
 
+impl Spec {
+    /// A command of one word on one key.
+    pub(crate) fn plain(name: &str, write: bool) -> Self {
+        let mut packed = Payload::default();
+        packed.word(name.as_bytes());
+        Self { name: name.into(), packed: packed.into_bytes(), words: 1, write, repeatable: true, keys: (1, 1, 1) }
+    }
+}
+
 #[pymethods]
 impl Spec {
     #[new]
@@ -84,14 +93,18 @@ impl Request {
     pub(crate) fn one(spec: &Spec, args: &Bound<'_, PyTuple>, limit: Option<usize>) -> PyResult<Self> {
         let mut payload = Payload::with_capacity(spec.packed.len() + 32 + 40 * args.len());
         pack(&mut payload, spec, args, limit)?;
-        Ok(Self {
+        Ok(Self::single(spec, payload))
+    }
+
+    fn single(spec: &Spec, payload: Payload) -> Self {
+        Self {
             payload,
             replies: 1,
             names: Names::One(spec.name.clone()),
             write: spec.write,
             repeatable: spec.repeatable,
             many: false,
-        })
+        }
     }
 
     pub(crate) fn ping() -> Self {
@@ -99,6 +112,36 @@ impl Request {
         payload.command(1);
         payload.word(b"PING");
         Self { payload, replies: 1, names: Names::One("PING".into()), write: false, repeatable: true, many: false }
+    }
+
+    /// GET of a made key; `spec` says so.
+    pub(crate) fn get(spec: &Spec, key: &str) -> Self {
+        let mut payload = Payload::with_capacity(spec.packed.len() + 32 + key.len());
+        payload.command(2);
+        payload.packed(&spec.packed);
+        payload.word(key.as_bytes());
+        Self::single(spec, payload)
+    }
+
+    /// SET of a made key to an encoded value, for so many seconds; `spec` says so.
+    pub(crate) fn set(
+        spec: &Spec,
+        key: &str,
+        value: &Bound<'_, PyAny>,
+        timeout: Option<i64>,
+        limit: Option<usize>,
+    ) -> PyResult<Self> {
+        let size = value.cast::<PyBytes>().map_or(32, |value| value.as_bytes().len().min(SHARE));
+        let mut payload = Payload::with_capacity(spec.packed.len() + 80 + key.len() + size);
+        payload.command(if timeout.is_some() { 5 } else { 3 });
+        payload.packed(&spec.packed);
+        payload.word(key.as_bytes());
+        argument(&mut payload, spec, value, limit)?;
+        if let Some(timeout) = timeout {
+            payload.word(b"EX");
+            payload.integer(timeout);
+        }
+        Ok(Self::single(spec, payload))
     }
 
     /// `commands`: pairs of [`Spec`] and arguments.
@@ -138,16 +181,16 @@ impl Request {
 fn pack(payload: &mut Payload, spec: &Spec, args: &Bound<'_, PyTuple>, limit: Option<usize>) -> PyResult<()> {
     payload.command(spec.words + args.len());
     payload.packed(&spec.packed);
-    for arg in args.iter_borrowed() {
-        let before = payload.len();
-        word(payload, &arg)?;
-        let size = payload.len() - before;
-        if let Some(limit) = limit.filter(|limit| size > limit.saturating_add(32)) {
-            let text = format!("argument of {size} bytes is larger than max_value_size ({limit})");
-            return Err(Error::new(Kind::ValueTooLarge, text).during(&spec.name).into());
-        }
+    args.iter_borrowed().try_for_each(|arg| argument(payload, spec, &arg, limit))
+}
+
+fn argument(payload: &mut Payload, spec: &Spec, arg: &Bound<'_, PyAny>, limit: Option<usize>) -> PyResult<()> {
+    let size = arg.cast::<PyBytes>().map_or(0, |bytes| bytes.as_bytes().len());
+    if let Some(limit) = limit.filter(|limit| size > *limit) {
+        let text = format!("a value of {size} bytes is larger than max_value_size ({limit})");
+        return Err(Error::new(Kind::ValueTooLarge, text).during(&spec.name).into());
     }
-    Ok(())
+    word(payload, arg)
 }
 
 fn word(payload: &mut Payload, arg: &Bound<'_, PyAny>) -> PyResult<()> {

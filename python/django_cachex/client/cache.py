@@ -7,7 +7,7 @@ from functools import cached_property
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
@@ -31,6 +31,9 @@ __all__ = ["KeyValueCache", "RedisCache", "ValkeyCache"]
 _KEY = "0cachex0key0"
 _VERSION = 9071992309
 _GLOB = re.compile(r"[\\*?\[\]]")
+
+
+_KEYS = _core.KeyMaker(BaseCache, default_key_func)
 
 
 def _literal(text: str) -> str:
@@ -76,6 +79,12 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
             raise ImproperlyConfigured(f"{type(self).__name__} is a base class")
         return self._class(self._servers, **self._options)
 
+    @cached_property
+    def _shortcut(self) -> _core.Shortcut:
+        """The native way of ``get`` and ``set``, which declines when a method on the way has been replaced."""
+        client = self._cache
+        return _SHORTCUTS.of(client, client._engine, client._async_engine, client._codec)  # noqa: SLF001
+
     # Keys
 
     def get_backend_timeout(self, timeout: float | None = DEFAULT_TIMEOUT) -> int | None:
@@ -86,7 +95,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
 
     def make_and_validate_key(self, key: str, version: int | None = None) -> str:
         """Return the made key; warn with ``CacheKeyWarning`` if memcached would refuse it."""
-        return _core.make_and_validate_key(self, key, version)
+        return _KEYS.make_and_validate(self, key, version)
 
     def make_pattern(self, pattern: str, version: int | None = None) -> str:
         """Return the glob for the server: *pattern* applies to the user's part of the key, all else is literal.
@@ -195,11 +204,17 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
         """Return the value at *key*, or *default* if there is none (GET)."""
-        return self._cache.get(self.make_and_validate_key(key, version), default)
+        value = self._shortcut.get(self, key, default, version)
+        if value is NotImplemented:
+            return self._cache.get(self.make_and_validate_key(key, version), default)
+        return value
 
     async def aget(self, key: str, default: Any = None, version: int | None = None) -> Any:
         """Return the value at *key*, or *default* if there is none (GET)."""
-        return await self._cache.aget(self.make_and_validate_key(key, version), default)
+        sent = self._shortcut.send_get(self, key, version)
+        if sent is None:
+            return await self._cache.aget(self.make_and_validate_key(key, version), default)
+        return self._shortcut.found(await sent, default)
 
     def set(
         self,
@@ -230,11 +245,12 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
             ValueError: ``nx`` together with ``xx``.
             WrongTypeError: ``get`` on a key that holds no string.
         """
-        key = self.make_and_validate_key(key, version)
         timeout = self.get_backend_timeout(timeout)
         if nx or xx or get:
-            return self._cache.set(key, value, timeout, nx=nx, xx=xx, get=get)
-        return self._cache.set(key, value, timeout)
+            return self._cache.set(self.make_and_validate_key(key, version), value, timeout, nx=nx, xx=xx, get=get)
+        if not self._shortcut.set(self, key, value, timeout, version):
+            self._cache.set(self.make_and_validate_key(key, version), value, timeout)
+        return None
 
     async def aset(
         self,
@@ -248,11 +264,16 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         get: bool = False,
     ) -> Any:
         """Store *value* at *key*; see ``set`` (SET)."""
-        key = self.make_and_validate_key(key, version)
         timeout = self.get_backend_timeout(timeout)
         if nx or xx or get:
+            key = self.make_and_validate_key(key, version)
             return await self._cache.aset(key, value, timeout, nx=nx, xx=xx, get=get)
-        return await self._cache.aset(key, value, timeout)
+        sent = self._shortcut.send_set(self, key, value, timeout, version)
+        if sent is None:
+            await self._cache.aset(self.make_and_validate_key(key, version), value, timeout)
+        else:
+            await sent
+        return None
 
     def add(
         self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
@@ -451,6 +472,9 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
 
 # To tell whether it is overridden or patched, on a class or on an instance.
 _REVERSE_KEY = KeyValueCache.reverse_key
+
+
+_SHORTCUTS = _core.Shortcuts(_KEYS, KeyValueCache, KeyValueCacheClient)
 
 
 class RedisCache(KeyValueCache[RedisCacheClient]):

@@ -1,0 +1,72 @@
+//! Whether methods are still the ones that were written: not overridden in a subclass, not patched on a class or on an
+//! instance. Only then may a native shortcut stand in for them.
+
+use parking_lot::Mutex;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyType};
+
+/// How many classes a seal remembers as intact.
+const REMEMBERED: usize = 16;
+
+/// The methods of a class as they were when the class was made.
+pub(crate) struct Seal {
+    methods: Vec<(Py<PyString>, Py<PyAny>)>,
+    /// Classes that were found intact, each with its version tag at that time.
+    intact: Mutex<Vec<(usize, u32)>>,
+}
+
+impl Seal {
+    pub(crate) fn new(class: &Bound<'_, PyType>, names: &[&str]) -> PyResult<Self> {
+        let methods = names
+            .iter()
+            .map(|name| Ok((PyString::intern(class.py(), name).unbind(), class.getattr(*name)?.unbind())))
+            .collect::<PyResult<_>>()?;
+        Ok(Self { methods, intact: Mutex::default() })
+    }
+
+    /// Whether all sealed methods of `object` are the sealed ones.
+    pub(crate) fn holds(&self, object: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = object.py();
+        if !self.holds_for_class(&object.get_type())? {
+            return Ok(false);
+        }
+        let own = object.getattr(intern!(py, "__dict__"))?;
+        let own = own.cast::<PyDict>()?;
+        for (name, _) in &self.methods {
+            if own.contains(name)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn holds_for_class(&self, class: &Bound<'_, PyType>) -> PyResult<bool> {
+        let id = class.as_ptr() as usize;
+        if self.intact.lock().contains(&(id, tag(class))) {
+            return Ok(true);
+        }
+        for (name, method) in &self.methods {
+            if !class.getattr(name)?.is(method) {
+                return Ok(false);
+            }
+        }
+        // The look-ups above have given the class a tag, if it can have one.
+        let tag = tag(class);
+        if tag != 0 {
+            let mut intact = self.intact.lock();
+            intact.retain(|(other, _)| *other != id);
+            if intact.len() == REMEMBERED {
+                intact.remove(0);
+            }
+            intact.push((id, tag));
+        }
+        Ok(true)
+    }
+}
+
+/// CPython's version tag: another one after every change to the class or to one of its bases, 0 for none.
+fn tag(class: &Bound<'_, PyType>) -> u32 {
+    // SAFETY: the class is alive and the interpreter is held, so nothing writes to it meanwhile.
+    unsafe { (*class.as_type_ptr()).tp_version_tag }
+}
