@@ -9,18 +9,22 @@ from django_cachex.exceptions import SerializerError
 __all__ = ["BaseSerializer"]
 
 
+# Python itself writes no longer integers as digits.
+_TOO_LONG = 10**4300
+
+
 class BaseSerializer:
     """Turns values into bytes and back. Subclasses define ``_dumps`` and ``_loads``."""
 
     _error: ClassVar[type[SerializerError]] = SerializerError
 
     def dumps(self, obj: Any) -> bytes | int:
-        """Return *obj* as bytes; an exact ``int`` comes back unchanged, because the server counts with it.
+        """Return *obj* as bytes; an exact ``int`` of up to 4300 digits comes back unchanged: the server counts with it.
 
         Raises:
             SerializerError: *obj* cannot be serialized.
         """
-        if type(obj) is int:
+        if type(obj) is int and -_TOO_LONG < obj < _TOO_LONG:
             return obj
         try:
             return self._dumps(obj)
