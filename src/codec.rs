@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyList, PyString};
-use pyo3::{intern, PyTypeInfo};
+use pyo3::{PyTypeInfo, intern};
 
 use crate::errors::{Error, Kind};
 use crate::{errors, imports};
@@ -39,8 +39,7 @@ impl Codec {
             .try_iter()?
             .map(|object| {
                 let object = object?;
-                let pickle =
-                    if object.get_type().is(own) { Some(object.getattr("protocol")?.unbind()) } else { None };
+                let pickle = if object.get_type().is(own) { Some(object.getattr("protocol")?.unbind()) } else { None };
                 Ok(Serializer { object: object.unbind(), pickle })
             })
             .collect::<PyResult<Vec<_>>>()?;

@@ -1,8 +1,8 @@
 //! Made keys: Django's `make_and_validate_key`, natively where the result is beyond doubt.
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString, PyType};
-use pyo3::intern;
 
 use crate::seal::Seal;
 
@@ -12,6 +12,7 @@ const MAX_LENGTH: usize = 250;
 /// Makes keys as Django's `BaseCache` does.
 #[pyclass(frozen, module = "django_cachex._core")]
 pub(crate) struct KeyMaker {
+    /// `make_key` and `validate_key`.
     django: Seal,
     key_func: Py<PyAny>,
 }
@@ -54,23 +55,27 @@ impl KeyMaker {
 }
 
 impl KeyMaker {
-    /// The made key, if it is beyond doubt.
+    /// The made key, if it is beyond doubt. That `make_key` and `validate_key` are Django's is the caller's to know.
     pub(crate) fn valid(
         &self,
         cache: &Bound<'_, PyAny>,
         key: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<String>> {
-        match self.make(cache, key, version)? {
+        match self.compose(cache, key, version)? {
             Made::Valid(made) => Ok(Some(made)),
             Made::Doubtful(_) | Made::Foreign => Ok(None),
         }
     }
 
     fn make(&self, cache: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>, version: &Bound<'_, PyAny>) -> PyResult<Made> {
+        if self.django.holds(cache)? { self.compose(cache, key, version) } else { Ok(Made::Foreign) }
+    }
+
+    fn compose(&self, cache: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>, version: &Bound<'_, PyAny>) -> PyResult<Made> {
         let py = cache.py();
         let Ok(key) = key.cast_exact::<PyString>() else { return Ok(Made::Foreign) };
-        if !cache.getattr(intern!(py, "key_func"))?.is(&self.key_func) || !self.django.holds(cache)? {
+        if !cache.getattr(intern!(py, "key_func"))?.is(&self.key_func) {
             return Ok(Made::Foreign);
         }
         let prefix = cache.getattr(intern!(py, "key_prefix"))?;

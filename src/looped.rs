@@ -27,6 +27,11 @@ use crate::transport::{Transport, Wait};
 use crate::wire::{Link, Received};
 use crate::{control, imports};
 
+/// So many unsent requests are sent at once, plus one for every so many in flight: the server works on them while the
+/// loop goes on making others. A larger crowd needs fewer, larger writes.
+const EAGER: usize = 8;
+const EAGER_SHARE: usize = 4;
+
 /// Timers that fire this close to the moment are precise enough: loops round to their own clock.
 const SLACK: Duration = Duration::from_millis(2);
 
@@ -54,6 +59,8 @@ struct Open {
     landing: Option<Landing>,
     /// A writer is registered too.
     writing: bool,
+    /// Requests on the link since the last write.
+    unsent: usize,
     /// When the server last gave a sign of life, or began to owe one.
     progress: Instant,
     /// Watches the socket where the loop itself cannot.
@@ -137,10 +144,9 @@ pub(crate) fn sweep(py: Python<'_>, state: &State) {
     for (id, event_loop, lease) in entries {
         let closed = match event_loop.bind(py).upgrade() {
             None => true,
-            Some(event_loop) => event_loop
-                .call_method0(intern!(py, "is_closed"))
-                .and_then(|closed| closed.is_truthy())
-                .unwrap_or(false),
+            Some(event_loop) => {
+                event_loop.call_method0(intern!(py, "is_closed")).and_then(|closed| closed.is_truthy()).unwrap_or(false)
+            }
         };
         if !closed {
             continue;
@@ -153,9 +159,11 @@ pub(crate) fn sweep(py: Python<'_>, state: &State) {
         over.push((id, event_loop));
     }
     // Another thread may have replaced an entry while `is_closed` ran.
-    state.leases.0.lock().retain(|entry| {
-        !over.iter().any(|(id, event_loop)| *id == entry.id && entry.event_loop.is(event_loop))
-    });
+    state
+        .leases
+        .0
+        .lock()
+        .retain(|entry| !over.iter().any(|(id, event_loop)| *id == entry.id && entry.event_loop.is(event_loop)));
 }
 
 /// Gives up the running loop's connection to `node`.
@@ -201,13 +209,8 @@ fn dispatch(event_loop: &Bound<'_, PyAny>, waiter: Waiter) -> PyResult<()> {
     let lease = match state.leases.find(event_loop) {
         Some(lease) => lease,
         None => {
-            let inner = Inner {
-                phase: Phase::Vacant,
-                queue: VecDeque::new(),
-                flushing: false,
-                alarm: None,
-                made: None,
-            };
+            let inner =
+                Inner { phase: Phase::Vacant, queue: VecDeque::new(), flushing: false, alarm: None, made: None };
             let lease = Bound::new(py, Lease { node: node.clone(), state: state.clone(), inner: Mutex::new(inner) })?;
             state.leases.add(event_loop, &lease)?;
             lease
@@ -310,6 +313,7 @@ impl Open {
         if self.link.in_flight() == 0 {
             self.progress = Instant::now();
         }
+        self.unsent += 1;
         waiter.offset = self.link.output.pushed();
         let request = waiter.request.clone();
         self.link.push(&request.payload, request.replies, waiter);
@@ -423,7 +427,8 @@ impl Lease {
                         Next::Lost
                     } else {
                         open.push(waiter);
-                        match (idle, *flushing) {
+                        let eager = open.unsent >= EAGER + open.link.in_flight() / EAGER_SHARE;
+                        match (idle || eager && !open.writing, *flushing) {
                             (true, _) => Next::Write,
                             (false, true) => Next::Nothing,
                             (false, false) => {
@@ -522,8 +527,7 @@ impl Lease {
                 return Ok(());
             }
         };
-        let open =
-            Open { link, transport, landing: None, writing: false, progress: Instant::now(), watch };
+        let open = Open { link, transport, landing: None, writing: false, unsent: 0, progress: Instant::now(), watch };
         this.inner.lock().phase = Phase::Open(Box::new(open));
         this.refill();
         Self::write(slf, event_loop)
@@ -562,6 +566,7 @@ impl Lease {
         let (fd, writing, watched) = {
             let mut inner = this.inner.lock();
             let Phase::Open(open) = &mut inner.phase else { return Ok(()) };
+            open.unsent = 0;
             match open.transport.send(&mut open.link.output) {
                 Ok(complete) => {
                     let before = std::mem::replace(&mut open.writing, !complete);

@@ -19,9 +19,7 @@ use crate::{fork, imports};
 fn __getattr__(py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
     match imports::home(name) {
         Some((module, attribute)) => Ok(PyModule::import(py, module)?.getattr(attribute)?.unbind()),
-        None => {
-            Err(PyAttributeError::new_err(format!("module 'django_cachex._core' has no attribute '{name}'")))
-        }
+        None => Err(PyAttributeError::new_err(format!("module 'django_cachex._core' has no attribute '{name}'"))),
     }
 }
 

@@ -27,12 +27,15 @@ impl Seal {
 
     /// Whether all sealed methods of `object` are the sealed ones.
     pub(crate) fn holds(&self, object: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let py = object.py();
+        let own = object.getattr(intern!(object.py(), "__dict__"))?;
+        self.holds_with(object, own.cast()?)
+    }
+
+    /// The same, given the object's own attributes.
+    pub(crate) fn holds_with(&self, object: &Bound<'_, PyAny>, own: &Bound<'_, PyDict>) -> PyResult<bool> {
         if !self.holds_for_class(&object.get_type())? {
             return Ok(false);
         }
-        let own = object.getattr(intern!(py, "__dict__"))?;
-        let own = own.cast::<PyDict>()?;
         for (name, _) in &self.methods {
             if own.contains(name)? {
                 return Ok(false);

@@ -34,7 +34,7 @@ impl Shortcuts {
     fn new(keys: Py<KeyMaker>, cache: &Bound<'_, PyType>, client: &Bound<'_, PyType>) -> PyResult<Self> {
         Ok(Self {
             keys,
-            cache: Seal::new(cache, &["make_and_validate_key"])?,
+            cache: Seal::new(cache, &["make_and_validate_key", "make_key", "validate_key"])?,
             client: Seal::new(client, &["get", "aget", "set", "aset", "encode", "decode"])?,
             get: Spec::plain("GET", false),
             set: Spec::plain("SET", true),
@@ -75,9 +75,9 @@ impl Shortcut {
         let common = self.common.get();
         let client = self.client.bind(py);
         let own = cache.getattr(intern!(py, "__dict__"))?;
-        let current = own.cast::<PyDict>()?.get_item(intern!(py, "_cache"))?;
-        if !current.is_some_and(|current| current.is(client))
-            || !common.cache.holds(cache)?
+        let own = own.cast::<PyDict>()?;
+        if !own.get_item(intern!(py, "_cache"))?.is_some_and(|current| current.is(client))
+            || !common.cache.holds_with(cache, own)?
             || !common.client.holds(client)?
         {
             return Ok(None);

@@ -106,9 +106,8 @@ async fn dial(
     port: u16,
     deadline: Option<tokio::time::Instant>,
 ) -> Result<(TcpStream, Watch)> {
-    let found = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|error| Error::io("name resolution failed", &error))?;
+    let found =
+        tokio::net::lookup_host((host, port)).await.map_err(|error| Error::io("name resolution failed", &error))?;
     let addresses: Vec<SocketAddr> = found.collect();
     let mut last = Error::new(Kind::Connection, "name resolution failed: no address");
     for (index, address) in addresses.iter().enumerate() {
@@ -156,8 +155,7 @@ fn prepared(config: &Config, address: SocketAddr) -> io::Result<RawSocket> {
 fn set_tcp_option(socket: &RawSocket, option: i32, value: i32) -> io::Result<()> {
     let size = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or(4);
     // SAFETY: `value` lives through the call and `size` is its size.
-    let status = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, option, (&raw const value).cast(), size)
-    };
+    let status =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, option, (&raw const value).cast(), size) };
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -75,9 +75,8 @@ impl BoundConnection {
     fn call(&self, py: Python<'_>, spec: &Bound<'_, Spec>, args: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
         let request = Request::one(spec.get(), args, self.config.max_value_size)?;
         let taken = self.connection.lock().take();
-        let mut connection = taken.ok_or_else(|| {
-            Error::new(Kind::Connection, "this client was only valid while its connection was made")
-        })?;
+        let mut connection = taken
+            .ok_or_else(|| Error::new(Kind::Connection, "this client was only valid while its connection was made"))?;
         let outcome = blocking::exchange(py, &self.config, &mut connection, &request, None, Instant::now());
         // A connection that owes nothing is fit for use, whatever the server answered.
         if connection.is_clean() {

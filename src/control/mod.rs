@@ -82,10 +82,7 @@ fn enqueue(task: Task) {
 }
 
 fn run(mut receiver: UnboundedReceiver<Task>) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .thread_keep_alive(LINGER)
-        .build()
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().thread_keep_alive(LINGER).build()
     else {
         TASKS.lock().take();
         return;

@@ -37,10 +37,7 @@ impl Drop for Copy {
 }
 
 /// Calls `readable` on the control plane whenever something has arrived, until it returns false.
-pub(crate) fn watch(
-    transport: &Transport,
-    mut readable: impl FnMut() -> bool + Send + 'static,
-) -> io::Result<Watch> {
+pub(crate) fn watch(transport: &Transport, mut readable: impl FnMut() -> bool + Send + 'static) -> io::Result<Watch> {
     let copy = Copy(transport.duplicate()?);
     fork::opened(copy.as_raw_fd());
     let over = Arc::new(Notify::new());
