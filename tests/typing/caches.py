@@ -93,7 +93,7 @@ def mistakes(cache: RedisCache) -> None:
     cache.expireat("k", timedelta(seconds=1))  # type: ignore[arg-type]
     cache.scan(pattern=1)  # type: ignore[arg-type]
     cache.rename("a")  # type: ignore[call-arg]
-    cache.set("k", 1, None, None, True)  # type: ignore[misc]
+    cache.set("k", 1, None, None, True)  # type: ignore[call-arg]
     cache.no_such_method()  # type: ignore[attr-defined]
 
 
