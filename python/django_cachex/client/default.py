@@ -38,7 +38,7 @@ _SET = Spec("SET", write=True, repeatable=True)
 _MSET = Spec("MSET", write=True, repeatable=True, keys=(1, -1, 2))
 _DEL = Spec("DEL", write=True, repeatable=True, keys=(1, -1, 1))
 # "Does it exist?" for a decision on what to write: a replica may lag behind.
-_EXISTS = Spec("EXISTS", write=True, repeatable=True)
+_EXISTS = Spec("EXISTS", write=True, repeatable=True, keys=(1, -1, 1))
 _PERSIST = Spec("PERSIST", write=True)
 _GETDEL = Spec("GETDEL", write=True)
 _READ = Spec("GET", write=True, repeatable=True)
@@ -120,7 +120,9 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
     @classmethod
     def _settings_of(cls, servers: str | Sequence[str], options: Mapping[str, Any]) -> Settings:
         if cls._client_type is None:
-            raise ImproperlyConfigured(f"{cls.__name__} is a base class: use one of its leaves, such as RedisCacheClient")
+            raise ImproperlyConfigured(
+                f"{cls.__name__} is a base class: use one of its leaves, such as RedisCacheClient"
+            )
         return Settings.of(cls._topology, servers, options, cls)
 
     # Servers
