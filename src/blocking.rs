@@ -98,20 +98,21 @@ pub(crate) fn exchange(
 struct Limit {
     due: Option<Instant>,
     /// What is left, as long as no time has been spent waiting.
-    whole: Option<Option<Duration>>,
+    whole: Option<Duration>,
+    spent: bool,
 }
 
 impl Limit {
     fn new(config: &Config, deadline: Option<Instant>, now: Instant) -> Self {
         let reply = config.socket_timeout.map(|limit| now + limit);
         let due = [reply, deadline].into_iter().flatten().min();
-        Self { due, whole: Some(due.map(|due| due.saturating_duration_since(now))) }
+        Self { due, whole: due.map(|due| due.saturating_duration_since(now)), spent: false }
     }
 
     /// Fails with `TimedOut` when nothing is left.
     fn left(&mut self) -> io::Result<Option<Duration>> {
-        if let Some(whole) = self.whole.take() {
-            return Ok(whole);
+        if !std::mem::replace(&mut self.spent, true) {
+            return Ok(self.whole);
         }
         let Some(due) = self.due else { return Ok(None) };
         match due.checked_duration_since(Instant::now()) {

@@ -24,6 +24,8 @@ pub(crate) struct Engine {
 #[pymethods]
 impl Engine {
     #[new]
+    // PyO3 extracts sequences by value.
+    #[allow(clippy::needless_pass_by_value)]
     fn new(servers: Vec<Bound<'_, Server>>) -> PyResult<Self> {
         let nodes = servers.iter().map(|server| registry::node(&server.get().config)).collect();
         let topology = Standalone::new(nodes).ok_or_else(|| PyValueError::new_err("no server"))?;

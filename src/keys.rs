@@ -100,9 +100,8 @@ impl KeyMaker {
         for part in [prefix, ":", digits, ":", key] {
             made.push_str(part);
         }
-        // Without a branch per byte the compiler looks at many of them at once.
-        let unprintable = made.bytes().fold(false, |found, byte| found | (byte <= b' ') | (byte == 0x7f));
+        let printable = made.bytes().all(|byte| byte > b' ' && byte != 0x7f);
         let short = made.len() <= MAX_LENGTH || made.chars().count() <= MAX_LENGTH;
-        Ok(if short && !unprintable { Made::Valid(made) } else { Made::Doubtful(made) })
+        Ok(if short && printable { Made::Valid(made) } else { Made::Doubtful(made) })
     }
 }

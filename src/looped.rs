@@ -206,15 +206,19 @@ fn dispatch(event_loop: &Bound<'_, PyAny>, waiter: Waiter) -> PyResult<()> {
     let topology = waiter.topology.clone();
     let node = topology.route(&waiter.request, waiter.at);
     let state = node.state();
-    let lease = match state.leases.find(event_loop) {
-        Some(lease) => lease,
-        None => {
-            let inner =
-                Inner { phase: Phase::Vacant, queue: VecDeque::new(), flushing: false, alarm: None, made: None };
-            let lease = Bound::new(py, Lease { node: node.clone(), state: state.clone(), inner: Mutex::new(inner) })?;
-            state.leases.add(event_loop, &lease)?;
-            lease
-        }
+    let lease = if let Some(lease) = state.leases.find(event_loop) {
+        lease
+    } else {
+        let inner = Mutex::new(Inner {
+            phase: Phase::Vacant,
+            queue: VecDeque::new(),
+            flushing: false,
+            alarm: None,
+            made: None,
+        });
+        let lease = Bound::new(py, Lease { node: node.clone(), state: state.clone(), inner })?;
+        state.leases.add(event_loop, &lease)?;
+        lease
     };
     Lease::accept(&lease, event_loop, waiter)
 }

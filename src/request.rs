@@ -195,12 +195,11 @@ fn argument(payload: &mut Payload, spec: &Spec, arg: &Bound<'_, PyAny>, limit: O
 
 fn word(payload: &mut Payload, arg: &Bound<'_, PyAny>) -> PyResult<()> {
     if let Ok(text) = arg.cast::<PyString>() {
-        match text.to_str() {
-            Ok(text) => payload.word(text.as_bytes()),
-            Err(_) => {
-                let bytes = text.call_method1("encode", ("utf-8", "surrogateescape"))?;
-                payload.word(bytes.cast::<PyBytes>()?.as_bytes());
-            }
+        if let Ok(text) = text.to_str() {
+            payload.word(text.as_bytes());
+        } else {
+            let bytes = text.call_method1("encode", ("utf-8", "surrogateescape"))?;
+            payload.word(bytes.cast::<PyBytes>()?.as_bytes());
         }
     } else if let Ok(bytes) = arg.cast::<PyBytes>() {
         if bytes.as_bytes().len() < SHARE {

@@ -68,7 +68,7 @@ impl Seal {
     }
 }
 
-/// CPython's version tag: another one after every change to the class or to one of its bases, 0 for none.
+/// The interpreter's version tag of a class: another one after every change to the class or to one of its bases, 0 for none.
 fn tag(class: &Bound<'_, PyType>) -> u32 {
     // SAFETY: the class is alive and the interpreter is held, so nothing writes to it meanwhile.
     unsafe { (*class.as_type_ptr()).tp_version_tag }

@@ -61,7 +61,7 @@ pub(crate) enum Wait {
 pub(crate) struct Transport {
     socket: Socket,
     tls: Option<Box<ClientConnection>>,
-    /// What SO_RCVTIMEO is set to; `None` waits for ever.
+    /// What `SO_RCVTIMEO` is set to; `None` waits for ever.
     receive_timeout: Option<Duration>,
 }
 
@@ -100,7 +100,7 @@ const NO_SIGNAL: libc::c_int = 0; // socket2 sets SO_NOSIGPIPE
 #[cfg(not(target_os = "macos"))]
 const NO_SIGNAL: libc::c_int = libc::MSG_NOSIGNAL;
 
-/// Per-call MSG_DONTWAIT instead of O_NONBLOCK: the same socket serves a blocking call now and a loop later.
+/// Per-call `MSG_DONTWAIT` instead of `O_NONBLOCK`: the same socket serves a blocking call now and a loop later.
 fn receive(socket: &socket2::Socket, buffer: &mut [MaybeUninit<u8>], wait: Wait) -> io::Result<usize> {
     socket.recv_with_flags(buffer, if wait == Wait::Yes { 0 } else { libc::MSG_DONTWAIT })
 }

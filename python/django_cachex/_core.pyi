@@ -24,11 +24,13 @@ __all__ = [
     "BoundConnection",
     "Codec",
     "Engine",
+    "KeyMaker",
     "Server",
+    "Shortcut",
+    "Shortcuts",
     "Spec",
     "Tls",
     "__version__",
-    "make_and_validate_key",
 ]
 
 # redis-py's names.
@@ -133,4 +135,22 @@ class Engine:
 class BoundConnection:
     def call(self, spec: Spec, args: tuple[Any, ...]) -> Any: ...
 
-def make_and_validate_key(cache: BaseCache, key: Any, version: Any, /) -> str: ...
+@final
+class KeyMaker:
+    def __new__(cls, base: type[BaseCache], key_func: Callable[..., str]) -> KeyMaker: ...
+    def make_and_validate(self, cache: BaseCache, key: Any, version: Any, /) -> str: ...
+
+@final
+class Shortcuts:
+    def __new__(cls, keys: KeyMaker, cache: type[BaseCache], client: type[Any]) -> Shortcuts: ...
+    def of(self, client: object, engine: Engine, async_engine: Engine, codec: Codec) -> Shortcut: ...
+
+@final
+class Shortcut:
+    def get(self, cache: BaseCache, key: Any, default: Any, version: Any, /) -> Any: ...
+    def send_get(self, cache: BaseCache, key: Any, version: Any, /) -> Future[Any] | None: ...
+    def found(self, data: Any, default: Any, /) -> Any: ...
+    def set(self, cache: BaseCache, key: Any, value: Any, timeout: int | None, version: Any, /) -> bool: ...
+    def send_set(
+        self, cache: BaseCache, key: Any, value: Any, timeout: int | None, version: Any, /
+    ) -> Future[Any] | None: ...

@@ -89,7 +89,7 @@ _PEERS = tuple(
 )
 
 
-def _also[E: type[Exception]](name: str) -> Callable[[E], E]:
+def _also[E: type](name: str) -> Callable[[E], E]:
     """Add redis-py's and valkey-py's class *name* to the bases, as far as they are installed and have it."""
     peers = []
     for exceptions, sentinel in _PEERS:
@@ -107,7 +107,8 @@ def _also[E: type[Exception]](name: str) -> Callable[[E], E]:
         for peer in reversed(peers):
             with contextlib.suppress(TypeError):  # some want the server's text, and keep nothing
                 body = {**vars(peer()), **body}
-        return type(cls)(cls.__name__, (*cls.__bases__, *peers), body)
+        rebuilt: E = type(cls)(cls.__name__, (*cls.__bases__, *peers), body)
+        return rebuilt
 
     return rebuild
 

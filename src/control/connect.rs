@@ -58,7 +58,8 @@ async fn establish(config: &Arc<Config>, deadline: Option<tokio::time::Instant>)
                 return finish(config, into_raw(stream)?, None, link);
             };
             let connector = tokio_rustls::TlsConnector::from(tls.config());
-            let mut stream = connector.connect(tls.server_name(host)?, stream).await.map_err(tls_failure)?;
+            let mut stream =
+                connector.connect(tls.server_name(host)?, stream).await.map_err(|error| tls_failure(&error))?;
             let link = handshake::shake(&mut stream, config, &credentials).await?;
             let (stream, session) = stream.into_inner();
             finish(config, into_raw(stream)?, Some(session), link)
@@ -66,10 +67,10 @@ async fn establish(config: &Arc<Config>, deadline: Option<tokio::time::Instant>)
     }
 }
 
-fn tls_failure(error: io::Error) -> Error {
-    match tls::explain(&error) {
+fn tls_failure(error: &io::Error) -> Error {
+    match tls::explain(error) {
         Some(reason) => Error::new(Kind::Connection, format!("TLS failed: {reason}")),
-        None => Error::io("TLS failed", &error),
+        None => Error::io("TLS failed", error),
     }
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
 from django.core.exceptions import ImproperlyConfigured
@@ -44,7 +44,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
     """What all backends have in common. Its leaves name a client class."""
 
     _class: type[ClientT] | None = None
-    _missing_key: ClassVar[object] = object()
+    _missing_key = object()
 
     def __init__(self, server: str | Sequence[str], params: dict[str, Any]) -> None:
         """Check ``LOCATION`` and ``OPTIONS``; nothing is connected or started.
@@ -60,9 +60,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         super().__init__(params)
         self._options: Mapping[str, Any] = params.get("OPTIONS") or {}
         try:
-            if self._class is None:
-                raise ImproperlyConfigured(f"{type(self).__name__} is a base class: use one of its leaves as BACKEND")
-            settings = self._class._settings_of(server, self._options)  # noqa: SLF001 - of this package
+            settings = self._client_class()._settings_of(server, self._options)  # noqa: SLF001 - of this package
             if "codec" not in settings.memo:
                 build_codec(settings)
         except BaseException as error:
@@ -71,13 +69,18 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
             raise
         self._servers = list(settings.servers)
         reverse = params.get("REVERSE_KEY_FUNCTION")
-        self._reverse_key_func: Callable[[str], str] | None = import_string(reverse) if isinstance(reverse, str) else reverse
+        self._reverse_key_func: Callable[[str], str] | None = (
+            import_string(reverse) if isinstance(reverse, str) else reverse
+        )
 
     @cached_property
     def _cache(self) -> ClientT:
+        return self._client_class()(self._servers, **self._options)
+
+    def _client_class(self) -> type[ClientT]:
         if self._class is None:
-            raise ImproperlyConfigured(f"{type(self).__name__} is a base class")
-        return self._class(self._servers, **self._options)
+            raise ImproperlyConfigured(f"{type(self).__name__} is a base class: use one of its leaves as BACKEND")
+        return self._class
 
     @cached_property
     def _shortcut(self) -> _core.Shortcut:
@@ -98,10 +101,10 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         return _KEYS.make_and_validate(self, key, version)
 
     def make_pattern(self, pattern: str, version: int | None = None) -> str:
-        """Return the glob for the server: *pattern* applies to the user's part of the key, all else is literal.
+        r"""Return the glob for the server: *pattern* applies to the user's part of the key, all else is literal.
 
         Args:
-            pattern: a glob: ``*``, ``?``, ``[a-c]``, ``[^a]``, ``\\`` escapes.
+            pattern: a glob: ``*``, ``?``, ``[a-c]``, ``[^a]``, ``\`` escapes.
             version: the keys' version.
 
         Raises:
@@ -123,7 +126,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
 
     def _around(self) -> tuple[list[str], list[str]]:
         """Return what stands before and what after the user key, each parted where the version stands."""
-        made = self.make_key(_KEY, _VERSION)  # type: ignore[arg-type]
+        made = self.make_key(_KEY, _VERSION)
         before, found, after = made.partition(_KEY)
         if not found:
             raise NotSupportedError("make_pattern", type(self).__name__)
@@ -275,9 +278,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
             await sent
         return None
 
-    def add(
-        self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
-    ) -> bool:
+    def add(self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Store *value* unless *key* exists (SET NX); return whether it was stored."""
         key = self.make_and_validate_key(key, version)
         return self._cache.add(key, value, self.get_backend_timeout(timeout))

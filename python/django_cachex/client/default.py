@@ -123,7 +123,8 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
             raise ImproperlyConfigured(
                 f"{cls.__name__} is a base class: use one of its leaves, such as RedisCacheClient"
             )
-        return Settings.of(cls._topology, servers, options, cls)
+        # A class attribute that subclasses extend is, to the type checker, not the instance attribute it asks for.
+        return Settings.of(cls._topology, servers, options, cls)  # type: ignore[arg-type]
 
     # Servers
 
@@ -339,7 +340,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
 
     @command("EXPIRE", write=True, repeatable=True)
     def touch(self, key: str, timeout: int | None) -> Command[bool] | Transaction[bool]:
-        """Let *key* live for *timeout* seconds, or for ever with ``None`` (EXPIRE, PERSIST); return whether it exists."""
+        """Let *key* live for *timeout* seconds, with ``None`` for ever (EXPIRE, PERSIST); return whether it exists."""
         if timeout is None:
             return Transaction(lambda replies: bool(replies[1]), [(_PERSIST, (key,)), (_EXISTS, (key,))])
         return Command(bool, key, timeout)
@@ -399,7 +400,8 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         listed = list(keys)
         if not listed:
             return None
-        return (yield Command(int, *listed, spec=_DEL))
+        deleted: int = yield Command(int, *listed, spec=_DEL)
+        return deleted
 
     adelete_many = aio(delete_many)
 
@@ -417,7 +419,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
             value = self._incr_otherwise(key, delta, error)
         if value is None:
             raise KeyNotFoundError(f"Key '{key}' not found")
-        return int(value) if type(value) is bytes else value  # type: ignore[no-any-return]
+        return int(value) if type(value) is bytes else value
 
     async def aincr(self, key: str, delta: int) -> int:
         """Add *delta* to the integer at *key*; see ``incr``."""
@@ -427,7 +429,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
             value = await self._aincr_otherwise(key, delta, error)
         if value is None:
             raise KeyNotFoundError(f"Key '{key}' not found")
-        return int(value) if type(value) is bytes else value  # type: ignore[no-any-return]
+        return int(value) if type(value) is bytes else value
 
     def decr(self, key: str, delta: int) -> int:
         """Subtract *delta* from the integer at *key*; see ``incr``."""
@@ -443,11 +445,12 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         try:
             if isinstance(error, NoPermissionError):
                 raise error
-            return (yield Command(_as_is, _INCR, 1, key, delta, spec=_EVAL))
+            value: int | None = yield Command(_as_is, _INCR, 1, key, delta, spec=_EVAL)
         except NoPermissionError:
             # Two steps, as Django's own backend does it.
             exists = yield Command(bool, key, spec=_EXISTS)
-            return (yield Command(int, key, delta, spec=_INCRBY)) if exists else None
+            value = (yield Command(int, key, delta, spec=_INCRBY)) if exists else None
+        return value
 
     _aincr_otherwise = aio(_incr_otherwise)
 

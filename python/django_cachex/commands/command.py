@@ -22,7 +22,19 @@ if TYPE_CHECKING:
 
     from django_cachex.exceptions import ResponseError
 
-__all__ = ["Batch", "Built", "Command", "Direct", "Steps", "Transaction", "aio", "astream", "command", "steps", "stream"]
+__all__ = [
+    "Batch",
+    "Built",
+    "Command",
+    "Direct",
+    "Steps",
+    "Transaction",
+    "aio",
+    "astream",
+    "command",
+    "steps",
+    "stream",
+]
 
 
 class Command[R]:
@@ -130,7 +142,7 @@ class Declaration[**P, R]:
 
     def method(self, cls: type[Direct], name: str) -> Callable[..., Any]:
         """Return the method for *cls*."""
-        build = self.build if cls._takes_versions else _without_versions(self.build)  # noqa: SLF001 - of this device
+        build = self.build if cls._takes_versions else _without_versions(self.build)
         method = functools.wraps(build)(self.drive(build))
         method.__name__, method.__qualname__ = name, f"{cls.__qualname__}.{name}"
         method.__command__ = self.spec  # type: ignore[attr-defined]
@@ -195,7 +207,7 @@ def stream[**P, T](build: Callable[Concatenate[Any, P], Stream[T]]) -> Declarati
 
 
 def aio[**P, R](sync: Declaration[P, R]) -> Declaration[P, Coroutine[Any, Any, R]]:
-    """Declare the async twin: ``ahget = aio(hget)``."""
+    """Declare the async twin of a method."""
     spec = sync.spec
 
     def drive(build: Callable[..., Any]) -> Callable[..., Any]:

@@ -47,10 +47,10 @@ class KeyCommands(Commands):
 
     @command("KEYS", keys=(0, 0, 0))
     def keys(self, pattern: str = "*", version: int | None = None) -> Command[list[str]]:
-        """Return all keys that match *pattern*, at once (KEYS). On large databases use ``iter_keys``.
+        r"""Return all keys that match *pattern*, at once (KEYS). On large databases use ``iter_keys``.
 
         Args:
-            pattern: a glob on the user's part of the key: ``*``, ``?``, ``[a-c]``, ``[^a]``, ``\\`` escapes.
+            pattern: a glob on the user's part of the key: ``*``, ``?``, ``[a-c]``, ``[^a]``, ``\`` escapes.
             version: the keys' version.
 
         Returns:
@@ -163,7 +163,7 @@ class KeyCommands(Commands):
         """
         return Command(_type, self._key(key, version))
 
-    atype = aio(type)
+    atype = aio(type)  # noqa: A003 - the method above, as the contract calls it
 
     @command("RENAME", write=True, keys=(1, 2, 1))
     def rename(

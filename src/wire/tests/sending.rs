@@ -48,16 +48,15 @@ fn words_are_packed_as_servers_expect_them() {
     let mut payload = Payload::with_capacity(100);
     assert!(payload.is_empty());
     assert_eq!(payload.len(), 0);
-    payload.command(7);
+    payload.command(6);
     payload.packed(b"$3\r\nSET\r\n");
     payload.word(b"key\r\n");
     payload.shared(share(b"value"));
     payload.word(b"");
     payload.integer(i64::MIN);
-    payload.display(1.5);
     payload.shared(share(b""));
-    let expected = b"*7\r\n$3\r\nSET\r\n$5\r\nkey\r\n\r\n$5\r\nvalue\r\n$0\r\n\r\n$20\r\n-9223372036854775808\r\n\
-        $3\r\n1.5\r\n$0\r\n\r\n";
+    let expected = b"*6\r\n$3\r\nSET\r\n$5\r\nkey\r\n\r\n$5\r\nvalue\r\n$0\r\n\r\n$20\r\n-9223372036854775808\r\n\
+        $0\r\n\r\n";
     assert!(!payload.is_empty());
     assert_eq!(payload.len(), expected.len());
     assert_eq!(packed(&payload), expected);
