@@ -128,7 +128,8 @@ class _Pair(asyncio.Protocol):
             return
         # Without a trigger a hole is for the connections that `obey` and `connection_made` choose.
         chosen = fault.kind == "hole" and not fault.trigger
-        if self._struck is not fault and not chosen and fault.trigger.encode("latin-1") in data:
+        again = self._struck is not fault or fault.kind == "answer"
+        if again and not chosen and fault.trigger.encode("latin-1") in data:
             self._strike(fault)
             if self._is_dumb():
                 return
@@ -138,7 +139,7 @@ class _Pair(asyncio.Protocol):
             self._server.write(data)
 
     def _is_dumb(self) -> bool:
-        return self._hole or self._answer is not None
+        return self._hole or (self._answer is not None and not self._answer.done())
 
     def _strike(self, fault: Fault) -> None:
         if fault.times == 0:

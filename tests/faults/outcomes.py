@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
     from tests.caller import Caller
 
-__all__ = ["Outcome", "attempt", "until_it_works"]
+__all__ = ["Outcome", "attempt", "eventually", "until_it_works"]
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,14 @@ def until_it_works(call: Caller, method: Callable[..., Any], *args: Any, seconds
         if took > seconds:
             raise outcome.error
         time.sleep(0.01)
+
+
+def eventually(happened: Callable[[], bool], *, seconds: float = 2.0) -> bool:
+    """Return whether something comes true within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > deadline:
+            return False
+        gc.collect()
+        time.sleep(0.01)
+    return True

@@ -114,6 +114,11 @@ class Proxy:
         found: int = self._tell({"ask": True})["happened"]
         return found
 
+    def open(self) -> int:
+        """Return how many connections there are."""
+        found: int = self._tell({"ask": True})["open"]
+        return found
+
     def forget(self) -> None:
         """Count from zero."""
         self._tell({"forget": True})

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -37,12 +37,8 @@ class TestFrozen:
         cache = make_cache(server.url, OPTIONS=limits)
         call(cache.set, "k", "v")
         server.suspend()
-        outcomes = [attempt(call, method, *args) for method, args in [
-            (cache.get, ("k",)),
-            (cache.get, ("k",)),
-            (cache.set, ("k", "v")),
-            (cache.incr, ("n",)),
-        ]]  # fmt: skip
+        calls: list[tuple[Any, ...]] = [(cache.get, "k"), (cache.get, "k"), (cache.set, "k", "v"), (cache.incr, "n")]
+        outcomes = [attempt(call, method, *args) for method, *args in calls]
         longest = max(outcome.seconds for outcome in outcomes)
         assert all(isinstance(outcome.error, CacheTimeoutError | CacheConnectionError) for outcome in outcomes)
         assert isinstance(outcomes[0].error, CacheTimeoutError)
@@ -154,8 +150,9 @@ class TestBusy:
             time.sleep(seconds - 0.1)
             connects = len(proxy.accepted())
             over.set()
-            for caller in [*callers, busy]:
+            for caller in callers:
                 caller.result()
+            busy.result()
         figure(f"row 6: {how} of {seconds} s, {failed} failures, {connects} connects")
         assert failed > 0
         assert connects <= seconds

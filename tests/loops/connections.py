@@ -1,28 +1,13 @@
-"""Waiting for what happens a moment later."""
+"""What a server sees of its clients."""
 
 from __future__ import annotations
 
-import gc
-import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.servers import Server
 
-__all__ = ["connected", "eventually"]
-
-
-def eventually(happened: Callable[[], bool], *, seconds: float = 2.0) -> bool:
-    """Return whether something comes true within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not happened():
-        if time.monotonic() > deadline:
-            return False
-        gc.collect()
-        time.sleep(0.01)
-    return True
+__all__ = ["connected"]
 
 
 def connected(server: Server) -> int:

@@ -12,7 +12,8 @@ import pytest
 import uvloop
 
 from tests.faults.figures import size
-from tests.loops.connections import connected, eventually
+from tests.faults.outcomes import eventually
+from tests.loops.connections import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 import uvloop
 
-from tests.loops.connections import connected, eventually
+from tests.faults.outcomes import eventually
+from tests.loops.connections import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable

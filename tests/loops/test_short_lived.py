@@ -13,7 +13,8 @@ import uvloop
 from asgiref.sync import async_to_sync
 
 from tests.faults.figures import size
-from tests.loops.connections import connected, eventually
+from tests.faults.outcomes import eventually
+from tests.loops.connections import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable

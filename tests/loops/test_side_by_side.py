@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from tests.faults.figures import size
-from tests.loops.connections import connected, eventually
+from tests.faults.outcomes import eventually
+from tests.loops.connections import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable

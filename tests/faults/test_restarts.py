@@ -1,0 +1,251 @@
+"""Row 8: servers that are gone and come back. Row 9: idle connections that end. Row 11: overload meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from django_cachex.exceptions import CacheConnectionError, CacheTimeoutError
+from tests.faults.figures import size
+from tests.faults.memory import resident
+from tests.faults.outcomes import attempt, until_it_works
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django_cachex.cache import RedisCache
+    from tests.caller import Caller
+    from tests.servers import Server
+
+
+class TestRestart:
+    def test_refusal_is_told_at_once(
+        self,
+        call_on_any_loop: Caller,
+        start_server: Callable[..., Server],
+        make_cache: Callable[..., RedisCache],
+        figure: Callable[[str], None],
+    ) -> None:
+        call = call_on_any_loop
+        server = start_server()
+        cache = make_cache(server.url)
+        call(cache.set, "k", "v")
+        server.kill()
+        outcomes = [attempt(call, cache.get, "k") for _ in range(50)]
+        outcomes += [attempt(call, cache.incr, "n") for _ in range(50)]
+        longest = max(outcome.seconds for outcome in outcomes)
+        assert all(isinstance(outcome.error, CacheConnectionError) for outcome in outcomes)
+        server.start()
+        again = until_it_works(call, cache.set, "k", "v")
+        figure(f"row 8: refusals within {longest * 1000:.1f} ms, works {again:.3f} s after the restart")
+        assert longest < 0.05
+        assert again < 1.5
+        assert call(cache.get, "k") == "v"
+
+    def test_after_a_long_time(
+        self,
+        call: Caller,
+        start_server: Callable[..., Server],
+        make_cache: Callable[..., RedisCache],
+        figure: Callable[[str], None],
+    ) -> None:
+        server = start_server()
+        cache = make_cache(server.url)
+        call(cache.set, "k", "v")
+        server.kill()
+        deadline = time.monotonic() + size(3, 10)
+        while time.monotonic() < deadline:
+            assert isinstance(attempt(call, cache.get, "k").error, CacheConnectionError)
+            time.sleep(0.02)
+        server.start()
+        again = until_it_works(call, cache.get, "k")
+        figure(f"row 8: works {again:.3f} s after the restart")
+        assert again < 1.5
+
+    def test_threads_and_loops(
+        self, start_server: Callable[..., Server], make_cache: Callable[..., RedisCache], figure: Callable[[str], None]
+    ) -> None:
+        server = start_server()
+        cache = make_cache(server.url)
+        over = threading.Event()
+        wrong = 0
+        last_error = [0.0] * 20
+
+        def thread(index: int) -> None:
+            nonlocal wrong
+            while not over.is_set():
+                try:
+                    wrong += cache.get(f"k{index}", index) != index
+                except (CacheConnectionError, CacheTimeoutError):
+                    last_error[index] = time.monotonic()
+                    time.sleep(0.002)
+
+        async def task(index: int) -> None:
+            nonlocal wrong
+            while not over.is_set():
+                try:
+                    wrong += await cache.aget(f"k{index}", index) != index
+                except (CacheConnectionError, CacheTimeoutError):
+                    last_error[index] = time.monotonic()
+                await asyncio.sleep(0.002)
+
+        async def tasks() -> None:
+            await asyncio.gather(*(task(index) for index in range(10, 20)))
+
+        with ThreadPoolExecutor(11) as pool:
+            callers = [*(pool.submit(thread, index) for index in range(10)), pool.submit(asyncio.run, tasks())]
+            restarted = 0.0
+            for _ in range(3):
+                time.sleep(0.2)
+                server.kill()
+                time.sleep(0.3)
+                server.start()
+                restarted = time.monotonic()
+                time.sleep(1.5)
+            over.set()
+            for caller in callers:
+                caller.result()
+        again = max(last_error) - restarted
+        figure(f"row 8: 10 threads and 10 tasks, last error {again:.3f} s after the restart, {wrong} wrong")
+        assert wrong == 0
+        assert again < 1.4
+
+
+class TestIdle:
+    def test_killed(
+        self,
+        call_on_any_loop: Caller,
+        start_server: Callable[..., Server],
+        make_cache: Callable[..., RedisCache],
+        figure: Callable[[str], None],
+    ) -> None:
+        call = call_on_any_loop
+        server = start_server()
+        cache = make_cache(server.url)
+        call(cache.set, "k", 1)
+        trials = size(350, 1_000)
+        for _ in range(trials):
+            server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            assert call(cache.get, "k") == 1
+        figure(f"row 9: {trials} x CLIENT KILL, 0 errors on the next read")
+
+    def test_killed_before_a_write(
+        self,
+        call_on_any_loop: Caller,
+        start_server: Callable[..., Server],
+        make_cache: Callable[..., RedisCache],
+        figure: Callable[[str], None],
+    ) -> None:
+        call = call_on_any_loop
+        server = start_server()
+        cache = make_cache(server.url)
+        call(cache.set, "n", 0)
+        trials = size(200, 1_000)
+        for _ in range(trials):
+            server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            # Not within the moment for which a connection is trusted without a look.
+            time.sleep(0.002)
+            call(cache.incr, "n")
+        assert call(cache.get, "n") == trials
+        figure(f"row 9: {trials} x CLIENT KILL, 0 errors on the next incr")
+
+    def test_many_at_once(self, start_server: Callable[..., Server], make_cache: Callable[..., RedisCache]) -> None:
+        server = start_server()
+        cache = make_cache(server.url)
+        together = threading.Barrier(16)
+
+        def run(_: int) -> None:
+            for _ in range(10):
+                together.wait()
+                assert cache.get("k", 1) == 1
+
+        with ThreadPoolExecutor(16) as pool:
+            for _ in range(10):
+                list(pool.map(run, range(16)))
+                server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    def test_timed_out_by_the_server(
+        self, call: Caller, start_server: Callable[..., Server], make_cache: Callable[..., RedisCache]
+    ) -> None:
+        server = start_server(config={"timeout": 1})
+        cache = make_cache(server.url)
+        call(cache.set, "n", 0)
+        deadline = time.monotonic() + 5
+        while server.clients() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert server.clients() == []
+        assert call(cache.incr, "n") == 1
+        assert call(cache.get, "n") == 1
+
+
+class TestOverload:
+    @pytest.mark.parametrize("how", ["killed", "frozen"])
+    def test_10000_awaits(
+        self,
+        how: str,
+        start_server: Callable[..., Server],
+        make_cache: Callable[..., RedisCache],
+        figure: Callable[[str], None],
+    ) -> None:
+        server = start_server()
+        cache = make_cache(server.url)
+        kinds: collections.Counter[str] = collections.Counter()
+
+        async def one(number: int) -> None:
+            try:
+                await cache.aget(f"k{number}")
+            except (CacheConnectionError, CacheTimeoutError) as error:
+                kinds[type(error).__name__] += 1
+            else:
+                kinds["answered"] += 1
+
+        async def all_of_them() -> tuple[float, int]:
+            await cache.aget("k")
+            if how == "killed":
+                server.kill()
+            else:
+                server.suspend()
+            before = resident()
+            start = time.perf_counter()
+            tasks = [asyncio.ensure_future(one(number)) for number in range(10_000)]
+            await asyncio.sleep(0.5)
+            during = resident()
+            await asyncio.gather(*tasks)
+            took = time.perf_counter() - start
+            return took, max(during, resident()) - before
+
+        took, grown = asyncio.run(all_of_them())
+        figure(f"row 11: 10,000 awaits, {how}: {dict(kinds)}, {took:.2f} s, {grown / 1e6:.0f} MB more")
+        assert kinds["answered"] == 0
+        assert took < 3 + 1
+        assert grown < 64_000_000
+
+    def test_64_threads(
+        self, start_server: Callable[..., Server], make_cache: Callable[..., RedisCache], figure: Callable[[str], None]
+    ) -> None:
+        server = start_server()
+        cache = make_cache(server.url)
+        cache.get("k")
+        server.kill()
+
+        def run(number: int) -> float:
+            start = time.perf_counter()
+            with pytest.raises((CacheConnectionError, CacheTimeoutError)):
+                cache.get(f"k{number}")
+            return time.perf_counter() - start
+
+        before = resident()
+        start = time.perf_counter()
+        with ThreadPoolExecutor(64) as pool:
+            longest = max(pool.map(run, range(10_000)))
+        took = time.perf_counter() - start
+        grown = resident() - before
+        figure(f"row 11: 10,000 calls in 64 threads, longest {longest:.2f} s, {took:.2f} s, {grown / 1e6:.0f} MB more")
+        assert longest < 3 + 1
+        assert grown < 64_000_000
