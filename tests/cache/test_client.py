@@ -8,6 +8,7 @@ import random
 import time
 import weakref
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import django
 import pytest
@@ -15,7 +16,7 @@ import pytest
 import django_cachex
 from django_cachex import _core
 from django_cachex.cache import ValkeyCache
-from django_cachex.client import RedisCacheClient
+from django_cachex.client import KeyValueCacheClient, RedisCacheClient
 from django_cachex.exceptions import CacheConnectionError, CacheTimeoutError, KeyNotFoundError, ResponseError
 from django_cachex.serializers.pickle import PickleSerializer
 
@@ -69,6 +70,58 @@ def test_methods_take_made_keys_and_no_versions(cache: RedisCache, call: Caller)
         call(client.ttl, a, version=2)
     with pytest.raises(TypeError):
         call(client.rename, a, b, version_src=1)
+
+
+@pytest.mark.parametrize("where", ["instance", "class", "base"])
+def test_patches_of_the_client_are_seen(
+    make_cache: Callable[..., RedisCache], call: Caller, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    cache = make_cache()
+    client = cache._cache
+    target: Any = {"instance": client, "class": RedisCacheClient, "base": KeyValueCacheClient}[where]
+    for _ in range(3):  # whatever is remembered of an earlier look
+        call(cache.set, "k", "v", 100)
+        assert call(cache.get, "k") == "v"
+
+    def patch(name: str, replacement: Callable[..., Any]) -> None:
+        async def coroutine(*args: Any, **kwargs: Any) -> Any:
+            return replacement(*args, **kwargs)
+
+        monkeypatch.setattr(target, name, replacement)
+        if name in ("get", "set"):
+            monkeypatch.setattr(target, "a" + name, coroutine)
+
+    stored: list[Any] = []
+    patch("get", lambda *args: ("patched", *args[-2:]))
+    assert call(cache.get, "k", 5) == ("patched", cache.make_key("k"), 5)
+    patch("set", lambda *args: stored.append(args[-3:]))
+    assert call(cache.set, "k", "w", 50) is None
+    assert stored == [(cache.make_key("k"), "w", 50)]
+    monkeypatch.undo()
+    assert call(cache.get, "k") == "v"
+
+    patch("encode", lambda *args: b"encoded")
+    patch("decode", lambda *args: ("decoded", args[-1]))
+    call(cache.set, "k", "w", 50)
+    assert call(cache.get, "k") == ("decoded", b"encoded")
+    assert call(cache.get_many, ["k"]) == {"k": ("decoded", b"encoded")}
+    monkeypatch.undo()
+    call(cache.set, "k", "v")
+    assert call(cache.get, "k") == "v"
+
+
+def test_a_client_put_in_place(cache: RedisCache, make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    call(cache.set, "k", 1)
+    other = make_cache(OPTIONS={"serializer": PickleSerializer(2)})
+    cache._cache = other._cache
+    call(cache.set, "k", "v")
+    assert call(cache.get, "k") == "v"
+    assert call(cache.get_client) is not None
+    with mock.patch.object(cache, "_cache") as client:
+        client.get.return_value = "mocked"
+        client.aget = mock.AsyncMock(return_value="mocked")
+        assert call(cache.get, "k") == "mocked"
+    assert call(cache.get, "k") == "v"
 
 
 def test_native_module() -> None:

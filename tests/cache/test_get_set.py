@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from django_cachex.exceptions import PickleSerializerError, WrongTypeError
+from django_cachex.exceptions import PickleSerializerError, ResponseError, WrongTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,6 +108,33 @@ def test_a_timeout_of_no_type(cache: RedisCache, call: Caller) -> None:
     with pytest.raises(TypeError):
         call(cache.touch, "k", timeout=[])
     assert call(cache.get, "k") == 1
+
+
+BEYOND_THE_SHORTCUT = pytest.mark.xfail(
+    raises=OverflowError,
+    reason="the shortcut of set() takes 64 bits only; it should leave such a timeout to the long way",
+)
+
+
+@pytest.mark.parametrize(
+    "timeout",
+    [2**63 - 1, pytest.param(2**63, marks=BEYOND_THE_SHORTCUT), pytest.param(10**30, marks=BEYOND_THE_SHORTCUT)],
+)
+def test_timeouts_beyond_the_server_s(cache: RedisCache, call: Caller, timeout: int) -> None:
+    call(cache.set, "k", 1, 100)
+    calls: list[tuple[Any, ...]] = [
+        (cache.set, "k", 2),
+        (cache.add, "new", 2),
+        (cache.touch, "k"),
+        (cache.set_many, {"k": 2}),
+        (cache.get_or_set, "new", 2),
+    ]
+    for method, *args in calls:
+        with pytest.raises(ResponseError, match=r"^ERR (invalid expire time|value is not an integer)"):
+            call(method, *args, timeout)
+    with pytest.raises(ResponseError):
+        call(cache.set, "k", 2, timeout, xx=True)
+    assert call(cache.get_many, ["k", "new"]) == {"k": 1}
 
 
 def test_encoding_comes_first(cache: RedisCache, call: Caller) -> None:
