@@ -66,11 +66,12 @@ impl Codec {
         let Some(serializer) = self.serializers.first() else {
             return Err(Error::new(Kind::Serializer, "no serializer").into());
         };
-        if let Some(protocol) = &serializer.pickle
-            && let Ok(payload) = imports::pickle_dumps(py)?.call1((value, protocol))
-        {
+        if let Some(protocol) = &serializer.pickle {
             // No pickle reads as an integer.
-            return self.compress(payload);
+            return match imports::pickle_dumps(py)?.call1((value, protocol)) {
+                Ok(payload) => self.compress(payload),
+                Err(error) => Err(refused(py, error, &format!("cannot serialize a {}", value.get_type().qualname()?))),
+            };
         }
         let payload = serializer.object.bind(py).call_method1(intern!(py, "dumps"), (value,))?;
         if payload.is_exact_instance_of::<PyInt>() {
@@ -104,12 +105,13 @@ impl Codec {
         };
         let mut last = None;
         for serializer in &self.serializers {
-            if serializer.pickle.is_some()
-                && let Ok(value) = imports::pickle_loads(py)?.call1((payload,))
-            {
-                return Ok(value);
-            }
-            match serializer.object.bind(py).call_method1(intern!(py, "loads"), (payload,)) {
+            let read = if serializer.pickle.is_some() {
+                let read = imports::pickle_loads(py)?.call1((payload,));
+                read.map_err(|error| refused(py, error, "cannot read the stored bytes"))
+            } else {
+                serializer.object.bind(py).call_method1(intern!(py, "loads"), (payload,))
+            };
+            match read {
                 Ok(value) => return Ok(value),
                 Err(error) if error.is_instance_of::<PyException>(py) => last = Some(error),
                 Err(error) => return Err(error),
@@ -156,6 +158,17 @@ impl Codec {
             }
         }
         Ok(data.clone().into_any())
+    }
+}
+
+/// What `PickleSerializer` raises for an error of pickle's, in the same words.
+fn refused(py: Python<'_>, error: PyErr, what: &str) -> PyErr {
+    if !error.is_instance_of::<PyException>(py) {
+        return error;
+    }
+    match error.get_type(py).name() {
+        Ok(name) => Error::new(Kind::PickleSerializer, format!("{what}: {name}")).caused_by(error).into(),
+        Err(failure) => failure,
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) enum Kind {
     CrossSlot,
     ClusterDown,
     Serializer,
+    PickleSerializer,
     ValueTooLarge,
 }
 
@@ -53,6 +54,7 @@ impl Kind {
             Self::CrossSlot => "CrossSlotError",
             Self::ClusterDown => "ClusterDownError",
             Self::Serializer => "SerializerError",
+            Self::PickleSerializer => "PickleSerializerError",
             Self::ValueTooLarge => "ValueTooLargeError",
         }
     }

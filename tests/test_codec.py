@@ -354,7 +354,6 @@ def test_no_interruption_is_swallowed(error: type[BaseException], monkeypatch: p
         backend().encode(Interrupted())
 
 
-@pytest.mark.xfail(reason="the codec's short cut to pickle.loads drops the first KeyboardInterrupt and loads again")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, LookupError])
 def test_nothing_is_unpickled_twice(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OnLoad, "error", error)
