@@ -110,7 +110,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         Raises:
             NotSupportedError: the key function does not keep the user's key as it is.
         """
-        made = self.make_key(_KEY, version)
+        made = self.make_key(_KEY, version=version)
         before, found, after = made.partition(_KEY)
         if not found:
             raise NotSupportedError("make_pattern", type(self).__name__)
@@ -126,7 +126,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
 
     def _around(self) -> tuple[list[str], list[str]]:
         """Return what stands before and what after the user key, each parted where the version stands."""
-        made = self.make_key(_KEY, _VERSION)
+        made = self.make_key(_KEY, version=_VERSION)
         before, found, after = made.partition(_KEY)
         if not found:
             raise NotSupportedError("make_pattern", type(self).__name__)
