@@ -178,6 +178,19 @@ def test_overridden_make_key(make_cache: Callable[..., RedisCache], server: Serv
     assert call(cache.delete_pattern, "*") == 1
 
 
+@pytest.mark.xfail(raises=TypeError, reason="KeyMaker passes `version` by position, Django passes it by name")
+def test_overridden_as_django_calls_it(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    class Cache(RedisCache):
+        def make_key(self, key: str, *, version: Any = None) -> str:  # type: ignore[override]
+            return f"{self.key_prefix}/{version}/{key}"
+
+    cache = make_cache(backend=Cache)
+    assert cache.make_pattern("*", 2) == f"{cache.key_prefix}/2/*"
+    call(cache.set, "k", 1, version=2)
+    assert call(cache.get, "k", version=2) == 1
+    assert call(cache.keys, version=2) == ["k"]
+
+
 @pytest.mark.parametrize("where", ["instance", "class", "django"])
 @pytest.mark.parametrize("name", ["make_key", "validate_key", "key_func", "make_and_validate_key"])
 def test_patched(cache: RedisCache, call: Caller, monkeypatch: pytest.MonkeyPatch, where: str, name: str) -> None:

@@ -112,7 +112,7 @@ def test_a_timeout_of_no_type(cache: RedisCache, call: Caller) -> None:
 
 BEYOND_THE_SHORTCUT = pytest.mark.xfail(
     raises=OverflowError,
-    reason="the shortcut of set() takes 64 bits only; it should leave such a timeout to the long way",
+    reason="the shortcut of set() takes 64 bits, and should decline where it cannot",
 )
 
 
