@@ -14,7 +14,7 @@ from tests.servers import FAMILIES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.servers import Family, Server
+    from tests.servers import Family
 
 __all__ = ["family", "figure", "start_proxy"]
 
@@ -27,7 +27,7 @@ def family(request: pytest.FixtureRequest) -> Family:
 
 
 @pytest.fixture
-def start_proxy() -> Iterator[Callable[[Server], Proxy]]:
-    """Start proxies: `start_proxy(server)`."""
+def start_proxy() -> Iterator[Callable[..., Proxy]]:
+    """Start proxies: `start_proxy(server)`; takes the arguments of `Proxy`."""
     with contextlib.ExitStack() as stack:
-        yield lambda server: stack.enter_context(Proxy(server))
+        yield lambda server, **address: stack.enter_context(Proxy(server, **address))

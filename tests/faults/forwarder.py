@@ -1,8 +1,8 @@
 """The program behind `tests.faults.proxy`: forwards TCP connections and does to them what it is told.
 
 A process of its own, so that it takes no interpreter time from the client under test. It is started with the address of
-the server, says on which port it listens, and reads one JSON object per line from standard input: `{"set": fault}`
-replaces the fault, `{"ask": true}` asks for the counts. Each is answered with one line.
+the server and its own, says on which port it listens, and reads one JSON object per line from standard input:
+`{"set": fault}` replaces the fault, `{"ask": true}` asks for the counts. Each is answered with one line.
 """
 
 from __future__ import annotations
@@ -278,10 +278,10 @@ class Forwarder:
             "open": len(self.pairs),
         }
 
-    async def run(self) -> None:
-        """Serve until standard input ends."""
+    async def run(self, host: str, port: int) -> None:
+        """Listen on `port`, and serve until standard input ends."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Pair(self), "127.0.0.1", 0, backlog=4096)
+        server = await loop.create_server(lambda: _Pair(self), host, port, backlog=4096)
         orders = asyncio.StreamReader(limit=1 << 26)
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
         sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
@@ -292,4 +292,4 @@ class Forwarder:
 
 
 if __name__ == "__main__":
-    uvloop.run(Forwarder((sys.argv[1], int(sys.argv[2]))).run())
+    uvloop.run(Forwarder((sys.argv[1], int(sys.argv[2]))).run(sys.argv[3], int(sys.argv[4])))

@@ -24,10 +24,17 @@ class Proxy:
         port: Where clients connect.
     """
 
-    def __init__(self, server: Server) -> None:
-        """Start to forward to `server`."""
+    def __init__(self, server: Server, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Start to forward to `server`.
+
+        Args:
+            server: Where to.
+            host: The address to listen on.
+            port: The port to listen on; 0: any.
+        """
+        program = Path(__file__).with_name("forwarder.py")
         self._process = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("forwarder.py"), "127.0.0.1", str(server.port)],
+            [sys.executable, program, "127.0.0.1", str(server.port), host, str(port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -22,7 +22,7 @@ def test_during_traffic(start_server: Callable[..., Server], figure: Callable[[s
     rounds = size(25, 125)
     with start("forking", server.url, server.port, rounds, _CHILDREN, warnings="ignore") as program:
         # One that hangs ends here, and not only with its pytest.
-        alarm = threading.Timer(120, program.kill)
+        alarm = threading.Timer(60, program.kill)
         alarm.start()
         said, errors = program.communicate()
         alarm.cancel()
