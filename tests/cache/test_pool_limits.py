@@ -45,7 +45,7 @@ def test_at_once(make_cache: Callable[..., RedisCache], paused: Server) -> None:
     start = time.monotonic()
     with pytest.raises(MaxConnectionsError, match=r"\(GET at 127\.0\.0\.1:\d+\)$") as caught:
         cache.get("k")
-    assert time.monotonic() - start < 0.1
+    assert time.monotonic() - start < 0.3
     assert isinstance(caught.value, ConnectionError)
     holder.join()
     assert cache.get("k") is None
@@ -58,7 +58,7 @@ def test_waiting_in_vain(make_cache: Callable[..., RedisCache], paused: Server) 
     start = time.monotonic()
     with pytest.raises(MaxConnectionsError):
         cache.get("k")
-    assert 0.15 < time.monotonic() - start < 0.5
+    assert 0.15 < time.monotonic() - start < 0.65
     holder.join()
 
 
@@ -224,7 +224,7 @@ def test_limits_of_a_subclass(make_cache: Callable[..., RedisCache], paused: Ser
     start = time.monotonic()
     with pytest.raises(MaxConnectionsError):
         cache.get("k")
-    assert 0.05 < time.monotonic() - start < 0.4
+    assert 0.05 < time.monotonic() - start < 0.5
     holder.join()
 
 
