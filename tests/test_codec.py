@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import json
-import logging
 import pickle
 import sys
 import zlib
@@ -15,7 +14,6 @@ from django.core.exceptions import ImproperlyConfigured
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_cachex import undecodable
 from django_cachex.cache import RedisCache
 from django_cachex.compressors import BaseCompressor
 from django_cachex.exceptions import (
@@ -489,70 +487,3 @@ def test_decimal_fractions(data: bytes, value: float) -> None:
 def test_no_decimal_fractions(data: bytes) -> None:
     with pytest.raises(SerializerError):
         backend().decode(data)
-
-
-# What cannot be read
-
-
-def test_on_undecodable_raise(cache: RedisCache, server: Server, call: Caller) -> None:
-    server.command("SET", cache.make_key("k"), "garbage")
-    for method, args in [(cache.get, ("k",)), (cache.get_or_set, ("k", 1)), (cache.get_many, (["k"],))]:
-        with pytest.raises(SerializerError, match="no configured serializer can read"):
-            call(method, *args)  # type: ignore[arg-type]
-    with pytest.raises(ImproperlyConfigured, match="'on_undecodable'"):
-        backend(on_undecodable="ignore")
-
-
-def test_on_undecodable_miss(
-    make_cache: Callable[..., RedisCache],
-    server: Server,
-    call: Caller,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(undecodable, "_reported", -1e9)
-    cache = make_cache(OPTIONS={"on_undecodable": "miss"})
-    call(cache.set, "good", 1)
-    server.command("SET", cache.make_key("bad"), "garbage")
-    before = undecodable.total()
-    with caplog.at_level(logging.WARNING, "django_cachex"):
-        assert call(cache.get, "bad") is None
-        assert call(cache.get, "bad", "default") == "default"
-        assert call(cache.get_many, ["bad", "good"]) == {"good": 1}
-        assert call(cache.get_or_set, "bad", lambda: "made") == "made"
-    assert undecodable.total() - before == 5
-    assert [(record.name, record.levelname) for record in caplog.records] == [("django_cachex", "WARNING")]
-    assert "garbage" not in caplog.text
-    assert call(cache.has_key, "bad") is True
-    with pytest.raises(SerializerError):
-        cache.decode(b"garbage")
-
-
-# Limits
-
-
-def test_max_value_size(make_cache: Callable[..., RedisCache], server: Server, call: Caller) -> None:
-    cache = make_cache(OPTIONS={"serializer": Duck, "max_value_size": 1000})
-    call(cache.set, "k", "a" * 998)  # two quotes
-    sent = int(server.info("stats")["total_net_input_bytes"])
-    for size in (999, 1000, 10_000, 1_000_000):
-        for method, *args in [(cache.set, "k"), (cache.add, "l"), (cache.get_or_set, "l")]:
-            with pytest.raises(ValueTooLargeError, match=r"max_value_size \(1000\)") as caught:
-                call(method, *args, "a" * size)
-            assert isinstance(caught.value, ValueError)
-        with pytest.raises(ValueTooLargeError):
-            call(cache.set_many, {"k": 1, "l": "a" * size}, 10)
-        with pytest.raises(ValueTooLargeError):
-            call(cache.set_many, {"k": 1, "l": "a" * size}, None)
-    assert int(server.info("stats")["total_net_input_bytes"]) - sent < 2000, "nothing was sent"
-    assert call(cache.get, "k") == ("loaded", repr("a" * 998))
-
-
-def test_no_max_value_size(make_cache: Callable[..., RedisCache], call: Caller) -> None:
-    cache = make_cache(OPTIONS={"max_value_size": None, "socket_timeout": 20, "operation_timeout": 30})
-    value = b"x" * (65 * 1024 * 1024)
-    with pytest.raises(ValueTooLargeError):
-        call(make_cache().set, "k", value)
-    call(cache.set, "k", value, 5)
-    assert call(cache.get, "k") == value
-    call(cache.delete, "k")
