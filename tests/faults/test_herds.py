@@ -48,12 +48,10 @@ def test_reconnects_are_spread(
             process.communicate("")
     later = [moment for moment in moments if moment > down + 0.5]
     most = _most_at_once(later)
-    connected = len(server.clients())
     figure(
         f"row 30: {processes} processes, server down {seconds} s: {len(moments)} connects, {len(later)} of them after "
         f"the first half second, at most {most} within 100 ms"
     )
-    assert connected == 0
     assert len(later) >= processes
     assert most <= max(len(later) / 4, 1 if FULL else processes / 2)
     # One attempt per second and process in the long run, a few more at the start.

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ class _Traffic:
     def _sync(self, number: int) -> None:
         while not self.over:
             self._check(self.cache.get(f"sync{number}", number), number)
+            time.sleep(0.001)
 
     def _connect(self) -> None:
         while not self.over:
@@ -75,6 +77,7 @@ class _Traffic:
         async def task(number: int) -> None:
             while not self.over:
                 self._check(await self.cache.aget(f"async{number}", number), number)
+                await asyncio.sleep(0.005)
 
         async def tasks() -> None:
             await asyncio.gather(*(task(number) for number in range(10)))
