@@ -2,7 +2,7 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyInt, PyString, PyType};
+use pyo3::types::{PyDict, PyInt, PyString, PyType};
 
 use crate::seal::Seal;
 
@@ -47,7 +47,12 @@ impl KeyMaker {
         let made = match self.make(cache, key, version)? {
             Made::Valid(made) => return Ok(PyString::new(py, &made).into_any()),
             Made::Doubtful(made) => PyString::new(py, &made).into_any(),
-            Made::Foreign => cache.call_method1(intern!(py, "make_key"), (key, version))?,
+            Made::Foreign => {
+                // By name, as Django passes it.
+                let named = PyDict::new(py);
+                named.set_item(intern!(py, "version"), version)?;
+                cache.call_method(intern!(py, "make_key"), (key,), Some(&named))?
+            }
         };
         cache.call_method1(intern!(py, "validate_key"), (&made,))?;
         Ok(made)

@@ -169,7 +169,10 @@ pub(crate) fn sweep(py: Python<'_>, state: &State) {
 /// Gives up the running loop's connection to `node`.
 pub(crate) fn release(py: Python<'_>, node: &Arc<Node>) -> PyResult<()> {
     let event_loop = imports::running_loop(py)?.call0()?;
-    if let Some(lease) = node.state().leases.find(&event_loop) {
+    if let Some(lease) = node.state().leases.find(&event_loop)
+        // One that is still being made is nobody's yet.
+        && matches!(lease.get().inner.lock().phase, Phase::Open(_))
+    {
         let error = Error::new(Kind::Connection, "connection given up by disconnect()");
         Lease::lose(&lease, &event_loop, &error);
     }
@@ -234,7 +237,7 @@ enum Next {
 
 impl Waiter {
     fn origin<'a>(&'a self, node: &'a Node) -> Origin<'a> {
-        Origin { address: &node.config.name, command: self.request.name(self.values.len()) }
+        self.request.origin(&node.config.name, self.values.len())
     }
 
     fn is_done(&self, py: Python<'_>) -> bool {
@@ -795,12 +798,20 @@ impl Lease {
 
     fn on_connected(slf: &Bound<'_, Self>) -> PyResult<()> {
         let event_loop = imports::running_loop(slf.py())?.call0()?;
-        let made = slf.get().inner.lock().made.take();
+        let this = slf.get();
+        let (made, wanted) = {
+            let mut inner = this.inner.lock();
+            (inner.made.take(), matches!(inner.phase, Phase::Connecting))
+        };
         match made {
             None => Ok(()),
-            Some(Ok(connection)) => Self::attach(slf, &event_loop, connection),
+            Some(Ok(connection)) if wanted => Self::attach(slf, &event_loop, connection),
+            Some(Ok(connection)) => {
+                this.state.give(connection);
+                Ok(())
+            }
             Some(Err(error)) => {
-                Self::lose(slf, &event_loop, &error.at(&slf.get().node.config.name));
+                Self::lose(slf, &event_loop, &error.at(&this.node.config.name));
                 Ok(())
             }
         }

@@ -109,10 +109,22 @@ impl State {
         None
     }
 
-    /// A reply did not come in time: the server may be frozen, so reconnects are probed one at a time.
+    /// A reply did not come in time. The server may be frozen, or the way to it cut: reconnects are probed one at a time,
+    /// and the idle connections, on which the next callers would wait in vain too, are given up.
     pub(crate) fn suspect(&self) {
-        let mut health = self.health.lock();
-        health.failures = health.failures.max(1);
+        {
+            let mut health = self.health.lock();
+            health.failures = health.failures.max(1);
+        }
+        drop(self.take_all_idle());
+    }
+
+    fn take_all_idle(&self) -> Vec<Connection> {
+        let mut taken = std::mem::take(&mut self.stock.lock().idle);
+        while let Some(connection) = self.returned.pop() {
+            taken.push(connection);
+        }
+        taken
     }
 
     /// Fails while it is too early to try again.
@@ -167,11 +179,7 @@ impl Node {
 
     /// Closes idle connections.
     pub(crate) fn disconnect(&self) {
-        let state = self.state();
-        let mut closing = std::mem::take(&mut state.stock.lock().idle);
-        while let Some(connection) = state.returned.pop() {
-            closing.push(connection);
-        }
+        drop(self.state().take_all_idle());
     }
 
     /// Makes a connection on the control plane; `done` is called there, once.

@@ -26,6 +26,8 @@ pub(crate) enum Reply {
 pub(crate) struct Origin<'a> {
     pub(crate) address: &'a Arc<str>,
     pub(crate) command: &'a Arc<str>,
+    /// What the elements of the reply answer, where that is several commands: EXEC's.
+    pub(crate) queued: &'a [Arc<str>],
 }
 
 impl Origin<'_> {
@@ -52,7 +54,13 @@ fn objects(py: Python<'_>, frame: &[u8], origin: Origin<'_>) -> PyResult<Reply> 
                 .call1((String::from_utf8_lossy(digits).as_ref(),))
                 .unwrap_or_else(|_| PyBytes::new(py, digits).into_any()),
             Element::Error(text) if open.is_empty() => return Ok(Reply::Refused(origin.mark(Error::reply(text)))),
-            Element::Error(text) => origin.mark(Error::reply(text)).into_exception(py).into_bound(py),
+            Element::Error(text) => {
+                let mut origin = origin;
+                if let [(items, _)] = open.as_slice() {
+                    origin.command = origin.queued.get(items.len()).unwrap_or(origin.command);
+                }
+                origin.mark(Error::reply(text)).into_exception(py).into_bound(py)
+            }
             Element::Array(0) => PyList::empty(py).into_any(),
             Element::Array(n) => {
                 // The frame is complete, so it really has `n` elements.
@@ -87,7 +95,7 @@ impl<'a> Answers<'a> {
 
     /// Where the next answer comes from.
     pub(crate) fn origin(&self) -> Origin<'a> {
-        Origin { address: &self.config.name, command: self.request.name(self.values.len()) }
+        self.request.origin(&self.config.name, self.values.len())
     }
 
     /// The result, once it is complete: a value, or a list of values and exceptions for a request of many commands.
@@ -103,7 +111,7 @@ pub(crate) fn add(
     values: &mut Vec<Py<PyAny>>,
     reply: Reply,
 ) -> Option<Result<Py<PyAny>, Error>> {
-    if !request.many {
+    if !request.is_many() {
         return Some(match reply {
             Reply::Value(value) => Ok(value),
             Reply::Refused(error) => Err(error),

@@ -8,6 +8,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyTuple};
 
 use crate::errors::{Error, Kind};
+use crate::reply::Origin;
 use crate::wire::Payload;
 
 /// From this size on, a value is sent from where Python keeps it.
@@ -29,11 +30,11 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    /// A command of one word on one key.
-    pub(crate) fn plain(name: &str, write: bool) -> Self {
+    /// A command of one word that may be repeated.
+    pub(crate) fn plain(name: &str, write: bool, keys: (i32, i32, i32)) -> Self {
         let mut packed = Payload::default();
         packed.word(name.as_bytes());
-        Self { name: name.into(), packed: packed.into_bytes(), words: 1, write, repeatable: true, keys: (1, 1, 1) }
+        Self { name: name.into(), packed: packed.into_bytes(), words: 1, write, repeatable: true, keys }
     }
 }
 
@@ -74,8 +75,10 @@ impl Spec {
 /// What the commands of a request are called.
 enum Names {
     One(Arc<str>),
-    /// One for each reply.
+    /// One for each reply; the result is a list of replies, errors included.
     Many(Vec<Arc<str>>),
+    /// The same, with MULTI and EXEC around them.
+    Transaction(Vec<Arc<str>>),
 }
 
 /// What is sent in one go to one server.
@@ -85,8 +88,6 @@ pub(crate) struct Request {
     names: Names,
     pub(crate) write: bool,
     pub(crate) repeatable: bool,
-    /// The result is a list of replies, errors included.
-    pub(crate) many: bool,
 }
 
 impl Request {
@@ -103,7 +104,6 @@ impl Request {
             names: Names::One(spec.name.clone()),
             write: spec.write,
             repeatable: spec.repeatable,
-            many: false,
         }
     }
 
@@ -111,7 +111,7 @@ impl Request {
         let mut payload = Payload::default();
         payload.command(1);
         payload.word(b"PING");
-        Self { payload, replies: 1, names: Names::One("PING".into()), write: false, repeatable: true, many: false }
+        Self { payload, replies: 1, names: Names::One("PING".into()), write: false, repeatable: true }
     }
 
     /// GET of a made key; `spec` says so.
@@ -133,49 +133,140 @@ impl Request {
     ) -> PyResult<Self> {
         let size = value.cast::<PyBytes>().map_or(32, |value| value.as_bytes().len().min(SHARE));
         let mut payload = Payload::with_capacity(spec.packed.len() + 80 + key.len() + size);
-        payload.command(if timeout.is_some() { 5 } else { 3 });
+        set_words(&mut payload, spec, key, value, timeout, limit)?;
+        Ok(Self::single(spec, payload))
+    }
+
+    /// MGET of made keys; `spec` says so.
+    pub(crate) fn mget(spec: &Spec, keys: &[String]) -> Self {
+        let size: usize = keys.iter().map(|key| key.len() + 16).sum();
+        let mut payload = Payload::with_capacity(spec.packed.len() + 16 + size);
+        payload.command(1 + keys.len());
         payload.packed(&spec.packed);
-        payload.word(key.as_bytes());
-        argument(&mut payload, spec, value, limit)?;
-        if let Some(timeout) = timeout {
-            payload.word(b"EX");
-            payload.integer(timeout);
+        for key in keys {
+            payload.word(key.as_bytes());
+        }
+        Self::single(spec, payload)
+    }
+
+    /// MSET of made keys to encoded values; `spec` says so.
+    pub(crate) fn mset(spec: &Spec, items: &[(String, Bound<'_, PyAny>)], limit: Option<usize>) -> PyResult<Self> {
+        let mut payload = Payload::default();
+        payload.command(1 + 2 * items.len());
+        payload.packed(&spec.packed);
+        for (key, value) in items {
+            payload.word(key.as_bytes());
+            argument(&mut payload, spec, value, limit)?;
         }
         Ok(Self::single(spec, payload))
     }
 
+    /// SET of made keys to encoded values in one transaction, for so many seconds; `spec` says so.
+    pub(crate) fn set_all(
+        spec: &Spec,
+        items: &[(String, Bound<'_, PyAny>)],
+        timeout: i64,
+        limit: Option<usize>,
+    ) -> PyResult<Self> {
+        let mut batch = Batch::new(true);
+        for (key, value) in items {
+            set_words(batch.add(spec), spec, key, value, Some(timeout), limit)?;
+        }
+        Ok(batch.finish())
+    }
+
     /// `commands`: pairs of [`Spec`] and arguments.
     pub(crate) fn many(commands: &Bound<'_, PyAny>, transaction: bool, limit: Option<usize>) -> PyResult<Self> {
-        let mut payload = Payload::default();
-        let mut names: Vec<Arc<str>> = Vec::new();
-        let mut repeatable = !transaction;
-        let frame = |payload: &mut Payload, names: &mut Vec<Arc<str>>, word: &str| {
-            payload.command(1);
-            payload.word(word.as_bytes());
-            names.push(word.into());
-        };
-        if transaction {
-            frame(&mut payload, &mut names, "MULTI");
-        }
+        let mut batch = Batch::new(transaction);
         for command in commands.try_iter()? {
             let (spec, args): (Bound<'_, Spec>, Bound<'_, PyTuple>) = command?.extract()?;
-            pack(&mut payload, spec.get(), &args, limit)?;
-            names.push(spec.get().name.clone());
-            repeatable &= spec.get().repeatable;
+            let spec = spec.get();
+            pack(batch.add(spec), spec, &args, limit)?;
         }
-        if transaction {
-            frame(&mut payload, &mut names, "EXEC");
-        }
-        Ok(Self { payload, replies: names.len(), names: Names::Many(names), write: true, repeatable, many: true })
+        Ok(batch.finish())
+    }
+
+    /// Whether the result is a list.
+    pub(crate) fn is_many(&self) -> bool {
+        !matches!(self.names, Names::One(_))
+    }
+
+    /// Where reply number `index` comes from.
+    pub(crate) fn origin<'a>(&'a self, address: &'a Arc<str>, index: usize) -> Origin<'a> {
+        let queued = match &self.names {
+            Names::Transaction(names) if index + 1 == names.len() => &names[1..],
+            _ => &[],
+        };
+        Origin { address, command: self.name(index), queued }
     }
 
     /// The name of the command that reply number `index` answers.
     pub(crate) fn name(&self, index: usize) -> &Arc<str> {
         match &self.names {
             Names::One(name) => name,
-            Names::Many(names) => &names[index.min(names.len() - 1)],
+            Names::Many(names) | Names::Transaction(names) => &names[index.min(names.len() - 1)],
         }
     }
+}
+
+/// Commands that go out together.
+struct Batch {
+    payload: Payload,
+    names: Vec<Arc<str>>,
+    transaction: bool,
+    repeatable: bool,
+}
+
+impl Batch {
+    fn new(transaction: bool) -> Self {
+        let mut batch = Self { payload: Payload::default(), names: Vec::new(), transaction, repeatable: !transaction };
+        if transaction {
+            batch.mark("MULTI");
+        }
+        batch
+    }
+
+    fn mark(&mut self, word: &str) {
+        self.payload.command(1);
+        self.payload.word(word.as_bytes());
+        self.names.push(word.into());
+    }
+
+    /// Where to pack the next command, which is `spec`.
+    fn add(&mut self, spec: &Spec) -> &mut Payload {
+        self.names.push(spec.name.clone());
+        self.repeatable &= spec.repeatable;
+        &mut self.payload
+    }
+
+    fn finish(mut self) -> Request {
+        if self.transaction {
+            self.mark("EXEC");
+        }
+        let Self { payload, names, transaction, repeatable } = self;
+        let replies = names.len();
+        let names = if transaction { Names::Transaction(names) } else { Names::Many(names) };
+        Request { payload, replies, names, write: true, repeatable }
+    }
+}
+
+fn set_words(
+    payload: &mut Payload,
+    spec: &Spec,
+    key: &str,
+    value: &Bound<'_, PyAny>,
+    timeout: Option<i64>,
+    limit: Option<usize>,
+) -> PyResult<()> {
+    payload.command(if timeout.is_some() { 5 } else { 3 });
+    payload.packed(&spec.packed);
+    payload.word(key.as_bytes());
+    argument(payload, spec, value, limit)?;
+    if let Some(timeout) = timeout {
+        payload.word(b"EX");
+        payload.integer(timeout);
+    }
+    Ok(())
 }
 
 fn pack(payload: &mut Payload, spec: &Spec, args: &Bound<'_, PyTuple>, limit: Option<usize>) -> PyResult<()> {

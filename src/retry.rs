@@ -38,7 +38,7 @@ pub(crate) fn delay(
     }
     let error = &failure.error;
     let harmless = !failure.sent || request.repeatable;
-    let again = error.is_transient_refusal() && !request.many
+    let again = error.is_transient_refusal() && !request.is_many()
         || error.is_lost_connection() && harmless
         || error.is_timeout() && harmless && (config.retry_on_timeout || !failure.sent);
     if !again {

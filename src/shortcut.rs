@@ -1,4 +1,4 @@
-//! `get` and `set` in one native step: key, codec, wire.
+//! `get`, `set`, `get_many` and `set_many` in one native step: key, codec, wire.
 //!
 //! They do what the Python methods of cache and client do, for the usual case that nobody has replaced any of these.
 //! After every wait for the server the processor's caches are cold, so each detour costs several times what its
@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyNotImplemented, PyType};
+use pyo3::types::{PyDict, PyList, PyNotImplemented, PyType};
 
 use crate::codec::Codec;
 use crate::engine::Engine;
@@ -23,8 +23,11 @@ pub(crate) struct Shortcuts {
     keys: Py<KeyMaker>,
     cache: Seal,
     client: Seal,
+    client_many: Seal,
     get: Spec,
     set: Spec,
+    mget: Spec,
+    mset: Spec,
 }
 
 #[pymethods]
@@ -36,8 +39,11 @@ impl Shortcuts {
             keys,
             cache: Seal::new(cache, &["make_and_validate_key", "make_key", "validate_key"])?,
             client: Seal::new(client, &["get", "aget", "set", "aset", "encode", "decode"])?,
-            get: Spec::plain("GET", false),
-            set: Spec::plain("SET", true),
+            client_many: Seal::new(client, &["get_many", "aget_many", "set_many", "aset_many", "encode", "decode"])?,
+            get: Spec::plain("GET", false, (1, 1, 1)),
+            set: Spec::plain("SET", true, (1, 1, 1)),
+            mget: Spec::plain("MGET", false, (1, -1, 1)),
+            mset: Spec::plain("MSET", true, (1, -1, 2)),
         })
     }
 
@@ -71,18 +77,64 @@ impl Shortcut {
         key: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<String>> {
-        let py = cache.py();
         let common = self.common.get();
-        let client = self.client.bind(py);
-        let own = cache.getattr(intern!(py, "__dict__"))?;
-        let own = own.cast::<PyDict>()?;
-        if !own.get_item(intern!(py, "_cache"))?.is_some_and(|current| current.is(client))
-            || !common.cache.holds_with(cache, own)?
-            || !common.client.holds(client)?
-        {
+        if !self.is_open(cache, &common.client)? {
             return Ok(None);
         }
         common.keys.get().valid(cache, key, version)
+    }
+
+    /// Whether cache and client are as they were written.
+    fn is_open(&self, cache: &Bound<'_, PyAny>, seal: &Seal) -> PyResult<bool> {
+        let py = cache.py();
+        let client = self.client.bind(py);
+        let own = cache.getattr(intern!(py, "__dict__"))?;
+        let own = own.cast::<PyDict>()?;
+        Ok(own.get_item(intern!(py, "_cache"))?.is_some_and(|current| current.is(client))
+            && self.common.get().cache.holds_with(cache, own)?
+            && seal.holds(client)?)
+    }
+
+    fn get_many_request(
+        &self,
+        cache: &Bound<'_, PyAny>,
+        keys: &Bound<'_, PyList>,
+        version: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<Request>> {
+        let common = self.common.get();
+        if keys.is_empty() || !self.is_open(cache, &common.client_many)? {
+            return Ok(None);
+        }
+        let maker = common.keys.get();
+        let made = keys.iter().map(|key| maker.valid(cache, &key, version)).collect::<PyResult<Option<Vec<_>>>>()?;
+        Ok(made.map(|made| Request::mget(&common.mget, &made)))
+    }
+
+    fn set_many_request(
+        &self,
+        cache: &Bound<'_, PyAny>,
+        data: &Bound<'_, PyDict>,
+        timeout: &Bound<'_, PyAny>,
+        version: &Bound<'_, PyAny>,
+        limit: Option<usize>,
+    ) -> PyResult<Option<Request>> {
+        let common = self.common.get();
+        let Some(timeout) = seconds(timeout) else { return Ok(None) };
+        if data.is_empty() || !self.is_open(cache, &common.client_many)? {
+            return Ok(None);
+        }
+        let (maker, codec) = (common.keys.get(), self.codec.get());
+        let mut items = Vec::with_capacity(data.len());
+        // A copy: a serializer is application code, and might change the dict.
+        for (key, value) in data.copy()? {
+            let Some(made) = maker.valid(cache, &key, version)? else { return Ok(None) };
+            items.push((made, codec.encode(&value)?));
+        }
+        match timeout {
+            None => Request::mset(&common.mset, &items, limit),
+            Some(timeout) => Request::set_all(&common.set, &items, timeout, limit),
+        }
+        .map(Some)
     }
 
     fn set_request(
@@ -90,18 +142,32 @@ impl Shortcut {
         cache: &Bound<'_, PyAny>,
         key: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
-        timeout: Option<i64>,
+        timeout: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
         engine: &Engine,
     ) -> PyResult<Option<Request>> {
-        if timeout.is_some_and(|timeout| timeout <= 0) {
-            return Ok(None);
-        }
+        let Some(timeout) = seconds(timeout) else { return Ok(None) };
         let Some(key) = self.key(cache, key, version)? else { return Ok(None) };
         let stored = self.codec.get().encode(value)?;
         let request = Request::set(&self.common.get().set, &key, &stored, timeout, engine.max_value_size())?;
         Ok(Some(request))
     }
+}
+
+/// A timeout that SET can be given: `None` means that there is none. Zero and less deletes, and what is no integer of
+/// the server's is for the server to refuse.
+// Three cases: a number, no timeout, neither.
+#[allow(clippy::option_option)]
+fn seconds(timeout: &Bound<'_, PyAny>) -> Option<Option<i64>> {
+    match timeout.extract::<Option<i64>>() {
+        Ok(Some(timeout)) => (timeout > 0).then_some(Some(timeout)),
+        Ok(None) => Some(None),
+        Err(_) => None,
+    }
+}
+
+fn declined(py: Python<'_>) -> Bound<'_, PyAny> {
+    PyNotImplemented::get(py).to_owned().into_any()
 }
 
 #[pymethods]
@@ -117,7 +183,7 @@ impl Shortcut {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = cache.py();
         let Some(key) = self.key(cache, key, version)? else {
-            return Ok(PyNotImplemented::get(py).to_owned().into_any());
+            return Ok(declined(py));
         };
         let data = guarded(|| self.engine.get().run(py, &Request::get(&self.common.get().get, &key), None))?;
         self.found(data.bind(py), default)
@@ -160,7 +226,7 @@ impl Shortcut {
         cache: &Bound<'_, PyAny>,
         key: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
-        timeout: Option<i64>,
+        timeout: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
         let engine = self.engine.get();
@@ -176,11 +242,82 @@ impl Shortcut {
         cache: &Bound<'_, PyAny>,
         key: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
-        timeout: Option<i64>,
+        timeout: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Py<PyAny>>> {
         let engine = self.async_engine.get();
         let Some(request) = self.set_request(cache, key, value, timeout, version, engine)? else { return Ok(None) };
+        guarded(|| engine.submit(cache.py(), request, None, Instant::now())).map(Some)
+    }
+
+    /// `cache.get_many(keys, version)`, or `NotImplemented`.
+    #[pyo3(signature = (cache, keys, version, /))]
+    fn get_many<'py>(
+        &self,
+        cache: &Bound<'py, PyAny>,
+        keys: &Bound<'py, PyList>,
+        version: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = cache.py();
+        let Some(request) = self.get_many_request(cache, keys, version)? else { return Ok(declined(py)) };
+        let replies = guarded(|| self.engine.get().run(py, &request, None))?;
+        Ok(self.found_many(replies.bind(py).cast()?, keys)?.into_any())
+    }
+
+    /// The future of the raw reply that `cache.aget_many(keys, version)` waits for, or `None`.
+    #[pyo3(signature = (cache, keys, version, /))]
+    fn send_get_many(
+        &self,
+        cache: &Bound<'_, PyAny>,
+        keys: &Bound<'_, PyList>,
+        version: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let Some(request) = self.get_many_request(cache, keys, version)? else { return Ok(None) };
+        guarded(|| self.async_engine.get().submit(cache.py(), request, None, Instant::now())).map(Some)
+    }
+
+    /// The values of a raw reply to MGET, by user key.
+    #[pyo3(signature = (replies, keys, /))]
+    fn found_many<'py>(&self, replies: &Bound<'py, PyList>, keys: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyDict>> {
+        let values = PyDict::new(keys.py());
+        let missing = PyNotImplemented::get(keys.py()).to_owned().into_any();
+        for (key, data) in keys.iter().zip(replies) {
+            let value = self.found(&data, &missing)?;
+            if !value.is(&missing) {
+                values.set_item(key, value)?;
+            }
+        }
+        Ok(values)
+    }
+
+    /// The raw replies to what `cache.set_many(data, timeout, version)` sends, or `NotImplemented`.
+    #[pyo3(signature = (cache, data, timeout, version, /))]
+    fn set_many<'py>(
+        &self,
+        cache: &Bound<'py, PyAny>,
+        data: &Bound<'py, PyDict>,
+        timeout: &Bound<'py, PyAny>,
+        version: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = cache.py();
+        let engine = self.engine.get();
+        let request = self.set_many_request(cache, data, timeout, version, engine.max_value_size())?;
+        let Some(request) = request else { return Ok(declined(py)) };
+        Ok(guarded(|| engine.run(py, &request, None))?.into_bound(py))
+    }
+
+    /// The future of the raw replies that `cache.aset_many(data, timeout, version)` waits for, or `None`.
+    #[pyo3(signature = (cache, data, timeout, version, /))]
+    fn send_set_many(
+        &self,
+        cache: &Bound<'_, PyAny>,
+        data: &Bound<'_, PyDict>,
+        timeout: &Bound<'_, PyAny>,
+        version: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let engine = self.async_engine.get();
+        let request = self.set_many_request(cache, data, timeout, version, engine.max_value_size())?;
+        let Some(request) = request else { return Ok(None) };
         guarded(|| engine.submit(cache.py(), request, None, Instant::now())).map(Some)
     }
 }

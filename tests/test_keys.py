@@ -178,7 +178,6 @@ def test_overridden_make_key(make_cache: Callable[..., RedisCache], server: Serv
     assert call(cache.delete_pattern, "*") == 1
 
 
-@pytest.mark.xfail(raises=TypeError, reason="KeyMaker passes `version` by position, Django passes it by name")
 def test_overridden_as_django_calls_it(make_cache: Callable[..., RedisCache], call: Caller) -> None:
     class Cache(RedisCache):
         def make_key(self, key: str, *, version: Any = None) -> str:  # type: ignore[override]

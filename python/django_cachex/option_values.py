@@ -6,7 +6,6 @@ import codecs
 import os
 import re
 import socket
-import ssl
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
 __all__ = [
@@ -260,32 +260,29 @@ def _retries(value: Any) -> int:
     raise UnfitError("an integer from 0, or redis-py's Retry with a count from 0")
 
 
+# `ssl` takes longer to import than this package: constants of it are recognised by their names.
+
+
 def _certificate_checks(value: Any) -> str:
-    names = {
-        None: "none",
-        "none": "none",
-        "optional": "optional",
-        "required": "required",
-        ssl.CERT_NONE: "none",
-        ssl.CERT_OPTIONAL: "optional",
-        ssl.CERT_REQUIRED: "required",
-    }
     # The plain integers 0 to 2 equal the constants of `ssl`; an `ssl.VerifyMode` says what it means.
-    if value is None or isinstance(value, (str, ssl.VerifyMode)):
-        name = names.get(value.lower() if isinstance(value, str) else value)
-        if name is not None:
-            return name
+    if type(value).__name__ == "VerifyMode":
+        return str(value.name).removeprefix("CERT_").lower()
+    name = value.lower() if isinstance(value, str) else value
+    if name is None or name in ("none", "optional", "required"):
+        return name or "none"
     raise UnfitError("'required', 'optional', 'none', None or one of ssl.CERT_*")
 
 
 def _tls_version(value: Any) -> str:
-    versions = {ssl.TLSVersion.TLSv1_2: "1.2", ssl.TLSVersion.TLSv1_3: "1.3"}
-    if isinstance(value, ssl.TLSVersion) and value in versions:
-        return versions[value]
+    versions = {"TLSv1_2": "1.2", "TLSv1_3": "1.3"}
+    if type(value).__name__ == "TLSVersion" and value.name in versions:
+        return versions[value.name]
     raise UnfitError("ssl.TLSVersion.TLSv1_2 or ssl.TLSVersion.TLSv1_3")
 
 
 def _read_tls_version(value: str) -> ssl.TLSVersion:
+    import ssl  # noqa: PLC0415 - see above
+
     # redis-py's URLs give the number of the constant.
     versions = {
         "1.2": ssl.TLSVersion.TLSv1_2,

@@ -56,6 +56,10 @@ fn steps(config: &Config, credentials: &Credentials) -> Vec<(Cmd, Refusal)> {
     client(&["SETNAME"], &config.client_name, Refusal::Fatal);
     client(&["SETINFO", "LIB-NAME"], &config.lib_name, Refusal::Ignored);
     client(&["SETINFO", "LIB-VER"], &config.lib_version, Refusal::Ignored);
+    if steps.is_empty() {
+        // Only an answer shows that the server is there: a frozen one's kernel accepts connections too.
+        steps.push((cmd("PING"), Refusal::Ignored));
+    }
     steps
 }
 

@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 from django_cachex import _core
 from django_cachex.client.codec import build_codec
 from django_cachex.client.default import KeyValueCacheClient, RedisCacheClient, ValkeyCacheClient
+from django_cachex.client.transaction import check
 from django_cachex.commands.keys import KeyCommands
 from django_cachex.commands.ttl import TtlCommands
 from django_cachex.exceptions import NotSupportedError
@@ -142,7 +143,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         return re.compile(f"{version.join(before)}(?P<key>.*){version.join(after)}", re.DOTALL)
 
     def _key(self, key: str, version: int | None = None) -> str:
-        return self.make_and_validate_key(key, version)
+        return self.make_and_validate_key(key, version=version)
 
     def _pattern(self, pattern: str, version: int | None = None) -> str:
         return self.make_pattern(pattern, version=version)
@@ -209,14 +210,14 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         """Return the value at *key*, or *default* if there is none (GET)."""
         value = self._shortcut.get(self, key, default, version)
         if value is NotImplemented:
-            return self._cache.get(self.make_and_validate_key(key, version), default)
+            return self._cache.get(self.make_and_validate_key(key, version=version), default)
         return value
 
     async def aget(self, key: str, default: Any = None, version: int | None = None) -> Any:
         """Return the value at *key*, or *default* if there is none (GET)."""
         sent = self._shortcut.send_get(self, key, version)
         if sent is None:
-            return await self._cache.aget(self.make_and_validate_key(key, version), default)
+            return await self._cache.aget(self.make_and_validate_key(key, version=version), default)
         return self._shortcut.found(await sent, default)
 
     def set(
@@ -250,9 +251,10 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         """
         timeout = self.get_backend_timeout(timeout)
         if nx or xx or get:
-            return self._cache.set(self.make_and_validate_key(key, version), value, timeout, nx=nx, xx=xx, get=get)
+            key = self.make_and_validate_key(key, version=version)
+            return self._cache.set(key, value, timeout, nx=nx, xx=xx, get=get)
         if not self._shortcut.set(self, key, value, timeout, version):
-            self._cache.set(self.make_and_validate_key(key, version), value, timeout)
+            self._cache.set(self.make_and_validate_key(key, version=version), value, timeout)
         return None
 
     async def aset(
@@ -269,80 +271,98 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         """Store *value* at *key*; see ``set`` (SET)."""
         timeout = self.get_backend_timeout(timeout)
         if nx or xx or get:
-            key = self.make_and_validate_key(key, version)
+            key = self.make_and_validate_key(key, version=version)
             return await self._cache.aset(key, value, timeout, nx=nx, xx=xx, get=get)
         sent = self._shortcut.send_set(self, key, value, timeout, version)
         if sent is None:
-            await self._cache.aset(self.make_and_validate_key(key, version), value, timeout)
+            await self._cache.aset(self.make_and_validate_key(key, version=version), value, timeout)
         else:
             await sent
         return None
 
     def add(self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Store *value* unless *key* exists (SET NX); return whether it was stored."""
-        key = self.make_and_validate_key(key, version)
+        key = self.make_and_validate_key(key, version=version)
         return self._cache.add(key, value, self.get_backend_timeout(timeout))
 
     async def aadd(
         self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
         """Store *value* unless *key* exists (SET NX); return whether it was stored."""
-        key = self.make_and_validate_key(key, version)
+        key = self.make_and_validate_key(key, version=version)
         return await self._cache.aadd(key, value, self.get_backend_timeout(timeout))
 
     def touch(self, key: str, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Let *key* live for *timeout* seconds, for ever with ``None`` (EXPIRE, PERSIST); return whether it exists."""
-        key = self.make_and_validate_key(key, version)
+        key = self.make_and_validate_key(key, version=version)
         return self._cache.touch(key, self.get_backend_timeout(timeout))
 
     async def atouch(self, key: str, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Let *key* live for *timeout* seconds, for ever with ``None`` (EXPIRE, PERSIST); return whether it exists."""
-        key = self.make_and_validate_key(key, version)
+        key = self.make_and_validate_key(key, version=version)
         return await self._cache.atouch(key, self.get_backend_timeout(timeout))
 
     def delete(self, key: str, version: int | None = None) -> bool:
         """Delete *key* (DEL); return whether it existed."""
-        return self._cache.delete(self.make_and_validate_key(key, version))
+        return self._cache.delete(self.make_and_validate_key(key, version=version))
 
     async def adelete(self, key: str, version: int | None = None) -> bool:
         """Delete *key* (DEL); return whether it existed."""
-        return await self._cache.adelete(self.make_and_validate_key(key, version))
+        return await self._cache.adelete(self.make_and_validate_key(key, version=version))
 
     def has_key(self, key: str, version: int | None = None) -> bool:
         """Return whether *key* exists, whatever it holds (EXISTS)."""
-        return self._cache.has_key(self.make_and_validate_key(key, version))
+        return self._cache.has_key(self.make_and_validate_key(key, version=version))
 
     async def ahas_key(self, key: str, version: int | None = None) -> bool:
         """Return whether *key* exists, whatever it holds (EXISTS)."""
-        return await self._cache.ahas_key(self.make_and_validate_key(key, version))
+        return await self._cache.ahas_key(self.make_and_validate_key(key, version=version))
 
     def _made(self, keys: Iterable[str], version: int | None) -> dict[str, str]:
-        return {self.make_and_validate_key(key, version): key for key in keys}
+        return {self.make_and_validate_key(key, version=version): key for key in keys}
 
     def get_many(self, keys: Iterable[str], version: int | None = None) -> dict[str, Any]:
         """Return the values of those of *keys* that hold one, in the order of *keys* (MGET)."""
-        made = self._made(keys, version)
-        return {made[key]: value for key, value in self._cache.get_many(made).items()}
+        keys = list(keys)
+        found = self._shortcut.get_many(self, keys, version)
+        if found is NotImplemented:
+            made = self._made(keys, version)
+            found = {made[key]: value for key, value in self._cache.get_many(made).items()}
+        return found
 
     async def aget_many(self, keys: Iterable[str], version: int | None = None) -> dict[str, Any]:
         """Return the values of those of *keys* that hold one, in the order of *keys* (MGET)."""
-        made = self._made(keys, version)
-        return {made[key]: value for key, value in (await self._cache.aget_many(made)).items()}
+        keys = list(keys)
+        sent = self._shortcut.send_get_many(self, keys, version)
+        if sent is None:
+            made = self._made(keys, version)
+            return {made[key]: value for key, value in (await self._cache.aget_many(made)).items()}
+        return self._shortcut.found_many(await sent, keys)
 
     def set_many(
         self, data: Mapping[str, Any], timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[str]:
         """Store several values in one step (SET in one MULTI, or MSET); return ``[]``: none fails alone."""
-        made = {self.make_and_validate_key(key, version): value for key, value in data.items()}
-        self._cache.set_many(made, self.get_backend_timeout(timeout))
+        data, timeout = dict(data), self.get_backend_timeout(timeout)
+        replies = self._shortcut.set_many(self, data, timeout, version)
+        if replies is NotImplemented:
+            made = {self.make_and_validate_key(key, version=version): value for key, value in data.items()}
+            self._cache.set_many(made, timeout)
+        else:
+            check(replies)
         return []
 
     async def aset_many(
         self, data: Mapping[str, Any], timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[str]:
         """Store several values in one step (SET in one MULTI, or MSET); return ``[]``: none fails alone."""
-        made = {self.make_and_validate_key(key, version): value for key, value in data.items()}
-        await self._cache.aset_many(made, self.get_backend_timeout(timeout))
+        data, timeout = dict(data), self.get_backend_timeout(timeout)
+        sent = self._shortcut.send_set_many(self, data, timeout, version)
+        if sent is None:
+            made = {self.make_and_validate_key(key, version=version): value for key, value in data.items()}
+            await self._cache.aset_many(made, timeout)
+        else:
+            check(await sent)
         return []
 
     def delete_many(self, keys: Iterable[str], version: int | None = None) -> int | None:  # type: ignore[override]
@@ -364,11 +384,11 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
             ResponseError: it holds no integer, or the sum exceeds 64 bits.
             WrongTypeError: it holds no string.
         """
-        return self._cache.incr(self.make_and_validate_key(key, version), delta)
+        return self._cache.incr(self.make_and_validate_key(key, version=version), delta)
 
     async def aincr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """Add *delta* to the integer at *key*; see ``incr``."""
-        return await self._cache.aincr(self.make_and_validate_key(key, version), delta)
+        return await self._cache.aincr(self.make_and_validate_key(key, version=version), delta)
 
     def decr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """Subtract *delta* from the integer at *key*; see ``incr``."""

@@ -12,6 +12,7 @@ from django_cachex import _core
 from django_cachex._core import Spec
 from django_cachex.client.codec import build_codec
 from django_cachex.client.raw import AsyncRedis, AsyncValkey, Redis, Valkey
+from django_cachex.client.transaction import results
 from django_cachex.commands.command import Command, Transaction, aio, command, steps
 from django_cachex.commands.keys import KeyCommands
 from django_cachex.commands.ttl import TtlCommands
@@ -183,7 +184,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
 
     def _run(self, spec: Spec | None, built: Built[Any]) -> Any:
         if isinstance(built, Transaction):
-            return built.reply(_unwrap(self._engine.call_many(built.commands, True)))  # noqa: FBT003 - positional only
+            return built.reply(results(self._engine.call_many(built.commands, True)))  # noqa: FBT003 - positional only
         try:
             raw = self._engine.call(built.spec or spec, built.args, built.at)  # type: ignore[arg-type]
         except ResponseError as error:
@@ -192,7 +193,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
 
     async def _arun(self, spec: Spec | None, built: Built[Any]) -> Any:
         if isinstance(built, Transaction):
-            return built.reply(_unwrap(await self._async_engine.send_many(built.commands, True)))  # noqa: FBT003
+            return built.reply(results(await self._async_engine.send_many(built.commands, True)))  # noqa: FBT003
         try:
             raw = await self._async_engine.send(built.spec or spec, built.args, built.at)  # type: ignore[arg-type]
         except ResponseError as error:
@@ -460,16 +461,6 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         return Command(_true)
 
     aclear = aio(clear)
-
-
-def _unwrap(replies: list[Any]) -> list[Any]:
-    """Return the results of a transaction out of the replies to MULTI, its commands and EXEC."""
-    results = replies[-1]
-    # A command that was refused while queueing says more than the EXECABORT that follows from it.
-    for reply in (*replies[:-1], results, *(results if isinstance(results, list) else ())):
-        if isinstance(reply, Exception):
-            raise reply
-    return results  # type: ignore[no-any-return]
 
 
 def _refuse(built: Command[Any], error: ResponseError) -> NoReturn:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, overload
 
 from django_cachex._core import Spec
@@ -107,10 +108,10 @@ class Direct:
         """Replace declarations by plain functions, so that calling one costs no descriptor."""
         super().__init_subclass__(**kwargs)
         # What a mixin has inherited as a function with versions is made once more without them.
-        anew = "_takes_versions" in vars(cls)
-        for name in dir(cls):
-            found = inspect.getattr_static(cls, name)
-            declared = getattr(found, "__declaration__", found) if anew else found
+        classes = cls.__mro__ if "_takes_versions" in vars(cls) else (cls,)
+        found = {name: value for base in reversed(classes) for name, value in vars(base).items()}
+        for name, value in found.items():
+            declared = getattr(value, "__declaration__", value) if isinstance(value, FunctionType) else value
             if isinstance(declared, Declaration):
                 setattr(cls, name, declared.method(cls, name))
 
