@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::imports;
+use crate::injection::{self, Point};
 use crate::wire::ProtocolError;
 
 /// One class of `django_cachex.exceptions` each.
@@ -198,6 +199,10 @@ pub(crate) fn class(py: Python<'_>, kind: Kind) -> PyResult<Bound<'_, PyType>> {
 
 /// Runs `work`; a panic becomes an internal error instead of an exception that no `except Exception` catches.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    let work = || {
+        injection::trip(Point::Call);
+        work()
+    };
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::new(Kind::Internal, "internal failure").into()))
 }
 

@@ -1,61 +1,57 @@
 //! What must not be shared with a forked child.
 //!
 //! The child closes its copies of the parent's sockets (no shutdown, no TLS close-notify: the conversation is the
-//! parent's) and starts with an empty registry. The locks that the child needs are taken before the fork, so that no
-//! vanished thread can have left them locked. They are never held while waiting for the interpreter.
+//! parent's) and everything else finds by the generation that it has to start anew. No lock is involved: one that is
+//! taken before a fork would be held while the interpreter runs other handlers, and may switch threads.
 
-use std::collections::HashSet;
 use std::os::fd::RawFd;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 
-use crate::{control, registry};
+/// Descriptors beyond this are not tracked; Linux allows a process so many unless it is told otherwise.
+const DESCRIPTORS: usize = 1 << 20;
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
-static SOCKETS: LazyLock<Mutex<HashSet<RawFd>>> = LazyLock::new(Mutex::default);
+/// A bit for each descriptor that is a socket of ours.
+static SOCKETS: [AtomicU64; DESCRIPTORS / 64] = [const { AtomicU64::new(0) }; DESCRIPTORS / 64];
 
 /// How many forks lie between this process and the one that loaded the module.
 pub(crate) fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
 }
 
+fn bit(fd: RawFd) -> Option<(&'static AtomicU64, u64)> {
+    let fd = usize::try_from(fd).ok()?;
+    Some((SOCKETS.get(fd / 64)?, 1 << (fd % 64)))
+}
+
 pub(crate) fn opened(fd: RawFd) {
-    SOCKETS.lock().insert(fd);
+    if let Some((word, bit)) = bit(fd) {
+        word.fetch_or(bit, Ordering::Relaxed);
+    }
 }
 
+/// To be called before the descriptor is closed: afterwards its number may be somebody else's.
 pub(crate) fn closed(fd: RawFd) {
-    SOCKETS.lock().remove(&fd);
-}
-
-#[pyfunction]
-pub(crate) fn before_fork() {
-    std::mem::forget(SOCKETS.lock());
-    registry::lock_for_fork();
-    control::lock_for_fork();
-}
-
-#[pyfunction]
-pub(crate) fn after_fork_in_parent() {
-    control::unlock_after_fork();
-    registry::unlock_after_fork();
-    // SAFETY: this thread locked it in `before_fork`.
-    unsafe { SOCKETS.force_unlock() };
+    if let Some((word, bit)) = bit(fd) {
+        word.fetch_and(!bit, Ordering::Relaxed);
+    }
 }
 
 #[pyfunction]
 pub(crate) fn after_fork_in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    control::unlock_after_fork();
-    control::forget();
-    registry::unlock_after_fork();
-    registry::renew();
-    // SAFETY: this thread (the only one that survived) locked it in `before_fork`.
-    unsafe { SOCKETS.force_unlock() };
-    for fd in SOCKETS.lock().drain() {
-        // SAFETY: a descriptor of a socket that this module opened; its owner sees the new generation and leaves it be.
-        unsafe { libc::close(fd) };
+    for (index, word) in SOCKETS.iter().enumerate() {
+        let mut bits = word.swap(0, Ordering::Relaxed);
+        while bits != 0 {
+            let fd = index * 64 + bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            if let Ok(fd) = RawFd::try_from(fd) {
+                // SAFETY: a descriptor of a socket that this module opened; its owner sees the new generation and
+                // leaves it be.
+                unsafe { libc::close(fd) };
+            }
+        }
     }
 }

@@ -19,6 +19,8 @@ mod fork;
 #[cfg(feature = "python")]
 mod imports;
 #[cfg(feature = "python")]
+mod injection;
+#[cfg(feature = "python")]
 mod keys;
 #[cfg(feature = "python")]
 mod looped;
@@ -38,6 +40,8 @@ mod retry;
 mod seal;
 #[cfg(feature = "python")]
 mod shortcut;
+#[cfg(feature = "python")]
+mod sync;
 #[cfg(feature = "python")]
 mod tls;
 #[cfg(feature = "python")]

@@ -9,7 +9,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
@@ -18,10 +17,12 @@ use pyo3::{PyTraverseError, intern};
 
 use crate::control::Watch;
 use crate::errors::{Error, Kind};
+use crate::injection::{self, Point};
 use crate::node::{Connection, FRESH, Node, State};
 use crate::reply::{self, Landing, Origin};
 use crate::request::Request;
 use crate::retry::{self, Failure};
+use crate::sync::Mutex;
 use crate::topology::Topology;
 use crate::transport::{Transport, Wait};
 use crate::wire::{Link, Received};
@@ -345,6 +346,7 @@ impl Open {
                 return Err(Error::closed());
             }
             self.progress = Instant::now();
+            injection::trip(Point::Read);
             self.take(py, node, done)?;
             // A large value keeps arriving, and the TLS session may hold records that the socket no longer shows.
             if n < room && self.landing.is_none() && !drain && !self.transport.is_tls() {
@@ -519,13 +521,15 @@ impl Lease {
             Ok(()) => None,
             Err(error) if error.is_instance_of::<PyNotImplementedError>(py) => {
                 let lease = slf.clone().unbind();
-                let event_loop = event_loop.clone().unbind();
+                // Nothing but the loop's owner may keep it alive.
+                let event_loop = PyWeakrefReference::new(event_loop)?.unbind();
                 Some(control::watch(&transport, move || {
                     let told = Python::try_attach(|py| {
-                        let callback = lease.bind(py).getattr(intern!(py, "on_readable"))?;
-                        event_loop.bind(py).call_method1(intern!(py, "call_soon_threadsafe"), (callback,)).map(drop)
+                        let event_loop = event_loop.bind(py).upgrade()?;
+                        let callback = lease.bind(py).getattr(intern!(py, "on_readable")).ok()?;
+                        event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (callback,)).map(drop).ok()
                     });
-                    matches!(told, Some(Ok(())))
+                    told.flatten().is_some()
                 })?)
             }
             Err(error) => {

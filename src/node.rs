@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use crossbeam_queue::SegQueue;
-use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
 
 use crate::config::Config;
 use crate::control;
 use crate::errors::{Error, Kind, Result};
 use crate::looped::{self, Leases};
+use crate::sync::{Condvar, Mutex, PerProcess};
 use crate::transport::Transport;
 use crate::wire::Link;
 
@@ -160,21 +159,16 @@ impl State {
 
 pub(crate) struct Node {
     pub(crate) config: Arc<Config>,
-    state: ArcSwap<State>,
+    state: PerProcess<Arc<State>>,
 }
 
 impl Node {
     pub(crate) fn new(config: Arc<Config>) -> Self {
-        Self { config, state: ArcSwap::default() }
+        Self { config, state: PerProcess::default() }
     }
 
     pub(crate) fn state(&self) -> Arc<State> {
-        self.state.load_full()
-    }
-
-    /// In a forked child. The old state is leaked: its locks may be held by threads that do not exist here.
-    pub(crate) fn renew(&self) {
-        std::mem::forget(self.state.swap(Arc::default()));
+        self.state.get().1.clone()
     }
 
     /// Closes idle connections.
@@ -238,10 +232,9 @@ impl Node {
                 return Err(Error::new(Kind::MaxConnections, text).at(&self.config.name));
             }
             wait(py, |slice| {
-                let mut stock = state.stock.lock();
+                let stock = state.stock.lock();
                 if stock.borrowed >= limit {
-                    let until = give_up.map_or(slice, |give_up| slice.min(give_up));
-                    state.freed.wait_until(&mut stock, until);
+                    state.freed.wait_until(stock, give_up.map_or(slice, |give_up| slice.min(give_up)));
                 }
             })?;
         };
@@ -253,7 +246,7 @@ impl Node {
     }
 
     fn connect_and_wait(self: &Arc<Self>, py: Python<'_>, deadline: Option<Instant>) -> Result<Connection> {
-        let slot = Arc::new((Mutex::new(None), Condvar::new()));
+        let slot = Arc::new((Mutex::new(None), Condvar::default()));
         let filler = slot.clone();
         self.connect(move |made| {
             *filler.0.lock() = Some(made);
@@ -268,9 +261,9 @@ impl Node {
                 return Err(Error::timeout(text, self.config.operation_timeout).at(&self.config.name));
             }
             wait(py, |slice| {
-                let mut made = slot.0.lock();
+                let made = slot.0.lock();
                 if made.is_none() {
-                    slot.1.wait_until(&mut made, deadline.map_or(slice, |deadline| slice.min(deadline)));
+                    slot.1.wait_until(made, deadline.map_or(slice, |deadline| slice.min(deadline)));
                 }
             })?;
         }

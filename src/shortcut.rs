@@ -12,7 +12,7 @@ use pyo3::types::{PyDict, PyList, PyNotImplemented, PyType};
 
 use crate::codec::Codec;
 use crate::engine::Engine;
-use crate::errors::{self, Kind, guarded};
+use crate::errors::{self, Error, Kind, guarded};
 use crate::keys::KeyMaker;
 use crate::request::{Request, Spec};
 use crate::seal::Seal;
@@ -261,7 +261,7 @@ impl Shortcut {
         let py = cache.py();
         let Some(request) = self.get_many_request(cache, keys, version)? else { return Ok(declined(py)) };
         let replies = guarded(|| self.engine.get().run(py, &request, None))?;
-        Ok(self.found_many(replies.bind(py).cast()?, keys)?.into_any())
+        Ok(self.found_many(replies.bind(py), keys)?.into_any())
     }
 
     /// The future of the raw reply that `cache.aget_many(keys, version)` waits for, or `None`.
@@ -278,7 +278,10 @@ impl Shortcut {
 
     /// The values of a raw reply to MGET, by user key.
     #[pyo3(signature = (replies, keys, /))]
-    fn found_many<'py>(&self, replies: &Bound<'py, PyList>, keys: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyDict>> {
+    fn found_many<'py>(&self, replies: &Bound<'py, PyAny>, keys: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyDict>> {
+        let Some(replies) = replies.cast::<PyList>().ok().filter(|replies| replies.len() == keys.len()) else {
+            return Err(Error::new(Kind::Response, "unexpected reply").during(&self.common.get().mget.name).into());
+        };
         let values = PyDict::new(keys.py());
         let missing = PyNotImplemented::get(keys.py()).to_owned().into_any();
         for (key, data) in keys.iter().zip(replies) {

@@ -14,6 +14,7 @@ use super::{handshake, hooks};
 use crate::config::{Address, Config};
 use crate::errors::{Error, Kind, Result};
 use crate::fork;
+use crate::injection::{self, Point};
 use crate::node::Connection;
 use crate::tls;
 use crate::transport::{Socket, Transport};
@@ -21,6 +22,7 @@ use crate::wire::Link;
 
 /// DNS, TCP, TLS and handshake, all within `connect_timeout`; then the application's hook.
 pub(crate) async fn connect(config: &Arc<Config>) -> Result<Connection> {
+    injection::trip(Point::Connect);
     if let Some(prepare) = &config.prepare {
         hooks::prepare(prepare).await?;
     }
@@ -52,17 +54,21 @@ async fn establish(config: &Arc<Config>, deadline: Option<tokio::time::Instant>)
             finish(config, RawSocket::from(stream), None, link)
         }
         Address::Tcp { host, port } => {
-            let (mut stream, _watch) = dial(config, host, *port, deadline).await?;
+            let (mut stream, watch) = dial(config, host, *port, deadline).await?;
             let Some(tls) = &config.tls else {
                 let link = handshake::shake(&mut stream, config, &credentials).await?;
-                return finish(config, into_raw(stream)?, None, link);
+                let connection = finish(config, into_raw(stream)?, None, link)?;
+                watch.hand_over();
+                return Ok(connection);
             };
             let connector = tokio_rustls::TlsConnector::from(tls.config());
             let mut stream =
                 connector.connect(tls.server_name(host)?, stream).await.map_err(|error| tls_failure(&error))?;
             let link = handshake::shake(&mut stream, config, &credentials).await?;
             let (stream, session) = stream.into_inner();
-            finish(config, into_raw(stream)?, Some(session), link)
+            let connection = finish(config, into_raw(stream)?, Some(session), link)?;
+            watch.hand_over();
+            Ok(connection)
         }
     }
 }
@@ -94,6 +100,13 @@ fn finish(
 
 /// Keeps a descriptor on the list of those that a forked child closes, while tokio owns it.
 struct Watch(RawFd);
+
+impl Watch {
+    /// A [`Socket`] keeps it there from now on.
+    fn hand_over(self) {
+        std::mem::forget(self);
+    }
+}
 
 impl Drop for Watch {
     fn drop(&mut self) {

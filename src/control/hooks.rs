@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::Mutex;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
@@ -13,6 +12,7 @@ use crate::config::{Config, Hook};
 use crate::errors::{Error, Kind, Result};
 use crate::node::Connection;
 use crate::request::{Request, Spec};
+use crate::sync::Mutex;
 use crate::{blocking, imports};
 
 /// Calls `work` with the interpreter, on a thread where it may block.

@@ -9,13 +9,14 @@ mod watch;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
 use crate::errors::{Error, Kind, Result};
+use crate::sync::{Mutex, PerProcess};
 
 pub(crate) use connect::connect;
 pub(crate) use hooks::BoundConnection;
@@ -27,7 +28,9 @@ const LINGER: Duration = Duration::from_millis(20);
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Where to send tasks to, while the thread lives.
-static TASKS: Mutex<Option<UnboundedSender<Task>>> = Mutex::new(None);
+type Tasks = Mutex<Option<UnboundedSender<Task>>>;
+
+static TASKS: LazyLock<PerProcess<Tasks>> = LazyLock::new(PerProcess::default);
 
 /// Calls back exactly once: with an internal error if the task died of a panic.
 struct Completion<T, F: FnOnce(Result<T>)> {
@@ -64,7 +67,8 @@ pub(crate) fn spawn<T: Send + 'static>(
 }
 
 fn enqueue(task: Task) {
-    let mut tasks = TASKS.lock();
+    let process = TASKS.get();
+    let mut tasks = process.1.lock();
     let task = match &*tasks {
         Some(sender) => match sender.send(task) {
             Ok(()) => return,
@@ -84,7 +88,7 @@ fn enqueue(task: Task) {
 fn run(mut receiver: UnboundedReceiver<Task>) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().thread_keep_alive(LINGER).build()
     else {
-        TASKS.lock().take();
+        TASKS.get().1.lock().take();
         return;
     };
     runtime.block_on(async {
@@ -97,7 +101,8 @@ fn run(mut receiver: UnboundedReceiver<Task>) {
                 },
                 Some(_) = running.join_next(), if !running.is_empty() => {}
                 () = tokio::time::sleep(LINGER), if running.is_empty() => {
-                    let mut tasks = TASKS.lock();
+                    let process = TASKS.get();
+                    let mut tasks = process.1.lock();
                     if receiver.is_empty() {
                         tasks.take();
                         break;
@@ -108,18 +113,4 @@ fn run(mut receiver: UnboundedReceiver<Task>) {
     });
     // A resolver that hangs must not hold the thread up.
     runtime.shutdown_background();
-}
-
-pub(crate) fn lock_for_fork() {
-    std::mem::forget(TASKS.lock());
-}
-
-pub(crate) fn unlock_after_fork() {
-    // SAFETY: this thread locked it in `lock_for_fork`.
-    unsafe { TASKS.force_unlock() };
-}
-
-/// In a forked child: the thread is the parent's, and so is what it works on.
-pub(crate) fn forget() {
-    std::mem::forget(TASKS.lock().take());
 }

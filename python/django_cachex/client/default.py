@@ -15,6 +15,7 @@ from django_cachex.client.raw import AsyncRedis, AsyncValkey, Redis, Valkey
 from django_cachex.client.transaction import results
 from django_cachex.commands.command import Command, Transaction, aio, command, steps
 from django_cachex.commands.keys import KeyCommands
+from django_cachex.commands.replies import done, flag, integer, items
 from django_cachex.commands.ttl import TtlCommands
 from django_cachex.exceptions import KeyNotFoundError, NoPermissionError, NoScriptError, ResponseError, SerializerError
 from django_cachex.options import CACHE_OPTIONS
@@ -330,7 +331,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
             # What would have been stored is gone at once, so only what was there before matters.
             if get:
                 return Command(self._optional, key, spec=_READ if nx else _GETDEL)
-            return Command(_absent, key, spec=_EXISTS) if nx else Command(bool, key, spec=_DEL)
+            return Command(_absent, key, spec=_EXISTS) if nx else Command(flag, key, spec=_DEL)
         flags = [flag for flag, wanted in (("NX", nx), ("XX", xx), ("GET", get)) if wanted]
         return Command(self._optional if get else _stored, key, stored, *flags, *_expiry(timeout))
 
@@ -343,22 +344,22 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
     def touch(self, key: str, timeout: int | None) -> Command[bool] | Transaction[bool]:
         """Let *key* live for *timeout* seconds, with ``None`` for ever (EXPIRE, PERSIST); return whether it exists."""
         if timeout is None:
-            return Transaction(lambda replies: bool(replies[1]), [(_PERSIST, (key,)), (_EXISTS, (key,))])
-        return Command(bool, key, timeout)
+            return Transaction(lambda replies: flag(replies[1]), [(_PERSIST, (key,)), (_EXISTS, (key,))])
+        return Command(flag, key, timeout)
 
     atouch = aio(touch)
 
     @command("DEL", write=True, repeatable=True, keys=(1, -1, 1))
     def delete(self, key: str) -> Command[bool]:
         """Delete *key* (DEL); return whether it existed."""
-        return Command(bool, key)
+        return Command(flag, key)
 
     adelete = aio(delete)
 
     @command("EXISTS", keys=(1, -1, 1))
     def has_key(self, key: str) -> Command[bool]:
         """Return whether *key* exists, whatever it holds (EXISTS)."""
-        return Command(bool, key)
+        return Command(flag, key)
 
     ahas_key = aio(has_key)
 
@@ -368,7 +369,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         listed = list(keys)
         if not listed:
             return {}
-        replies = yield Command(_as_is, *listed, spec=_MGET)
+        replies = yield Command(lambda reply: items(reply, len(listed)), *listed, spec=_MGET)
         values = {}
         for key, data in zip(listed, replies, strict=True):
             if data is not None:
@@ -401,7 +402,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         listed = list(keys)
         if not listed:
             return None
-        deleted: int = yield Command(int, *listed, spec=_DEL)
+        deleted: int = yield Command(integer, *listed, spec=_DEL)
         return deleted
 
     adelete_many = aio(delete_many)
@@ -420,7 +421,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
             value = self._incr_otherwise(key, delta, error)
         if value is None:
             raise KeyNotFoundError(f"Key '{key}' not found")
-        return int(value) if type(value) is bytes else value
+        return _sum(value)
 
     async def aincr(self, key: str, delta: int) -> int:
         """Add *delta* to the integer at *key*; see ``incr``."""
@@ -430,7 +431,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
             value = await self._aincr_otherwise(key, delta, error)
         if value is None:
             raise KeyNotFoundError(f"Key '{key}' not found")
-        return int(value) if type(value) is bytes else value
+        return _sum(value)
 
     def decr(self, key: str, delta: int) -> int:
         """Subtract *delta* from the integer at *key*; see ``incr``."""
@@ -449,8 +450,8 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
             value: int | None = yield Command(_as_is, _INCR, 1, key, delta, spec=_EVAL)
         except NoPermissionError:
             # Two steps, as Django's own backend does it.
-            exists = yield Command(bool, key, spec=_EXISTS)
-            value = (yield Command(int, key, delta, spec=_INCRBY)) if exists else None
+            exists = yield Command(flag, key, spec=_EXISTS)
+            value = (yield Command(integer, key, delta, spec=_INCRBY)) if exists else None
         return value
 
     _aincr_otherwise = aio(_incr_otherwise)
@@ -458,7 +459,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
     @command("FLUSHDB", write=True, keys=(0, 0, 0))
     def clear(self) -> Command[bool]:
         """Empty the whole database (FLUSHDB)."""
-        return Command(_true)
+        return Command(done)
 
     aclear = aio(clear)
 
@@ -470,16 +471,21 @@ def _refuse(built: Command[Any], error: ResponseError) -> NoReturn:
     raise made from error
 
 
+def _sum(value: Any) -> int:
+    # Beyond what Lua counts exactly, the script answers with text.
+    if type(value) is bytes and value.removeprefix(b"-").isdigit():
+        return int(value)
+    if type(value) is bytes:
+        raise ResponseError("unexpected reply to INCRBY")
+    return value  # type: ignore[no-any-return]
+
+
 def _expiry(timeout: int | None) -> tuple[str, int] | tuple[()]:
     return () if timeout is None else ("EX", timeout)
 
 
 def _nothing(_: Any) -> None:
     return None
-
-
-def _true(_: Any) -> bool:
-    return True
 
 
 def _as_is(reply: Any) -> Any:
@@ -490,8 +496,8 @@ def _stored(reply: bytes | None) -> bool:
     return reply is not None
 
 
-def _absent(reply: int) -> bool:
-    return not reply
+def _absent(reply: Any) -> bool:
+    return not flag(reply)
 
 
 class RedisCacheClient(KeyValueCacheClient[Redis]):

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from django_cachex._core import Spec
 from django_cachex.commands.base import Commands
 from django_cachex.commands.command import Batch, Command, aio, astream, command, steps, stream
-from django_cachex.exceptions import KeyNotFoundError
+from django_cachex.commands.replies import done, flag, integer, items, text
+from django_cachex.exceptions import KeyNotFoundError, ResponseError
 from django_cachex.types import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django_cachex.commands.command import Steps, Stream
-    from django_cachex.exceptions import ResponseError
 
 __all__ = ["KeyCommands", "missing"]
 
@@ -35,8 +35,8 @@ def missing(key: str) -> Callable[[ResponseError], Exception]:
     return refused
 
 
-def _type(reply: bytes) -> KeyType | str | None:
-    name = reply.decode()
+def _type(reply: Any) -> KeyType | str | None:
+    name = text(reply)
     if name == "none":
         return None
     return KeyType(name) if name in KeyType else name
@@ -56,7 +56,9 @@ class KeyCommands(Commands):
         Returns:
             User keys in no particular order, none twice.
         """
-        return Command(lambda reply: list(dict.fromkeys(self._user_keys(reply))), self._pattern(pattern, version))
+        return Command(
+            lambda reply: list(dict.fromkeys(self._user_keys(items(reply)))), self._pattern(pattern, version)
+        )
 
     akeys = aio(keys)
 
@@ -105,8 +107,9 @@ class KeyCommands(Commands):
             The next cursor, 0 when done, and user keys. A page may be empty.
         """
 
-        def page(reply: list[Any]) -> tuple[int, list[str]]:
-            return int(reply[0]), self._user_keys(reply[1])
+        def page(reply: Any) -> tuple[int, list[str]]:
+            following, keys = _page(reply)
+            return following, self._user_keys(keys)
 
         args: list[Any] = [cursor, "MATCH", self._pattern(pattern, version)]
         if count is not None:
@@ -150,7 +153,7 @@ class KeyCommands(Commands):
     @command("FLUSHDB", write=True, keys=(0, 0, 0))
     def flush_db(self) -> Command[bool]:
         """Empty the whole database (FLUSHDB), keys of other applications included."""
-        return Command(lambda _: True)
+        return Command(done)
 
     aflush_db = aio(flush_db)
 
@@ -183,7 +186,7 @@ class KeyCommands(Commands):
             KeyNotFoundError: *src* does not exist.
         """
         args = self._two_keys(src, dst, version, version_src, version_dst)
-        return Command(lambda _: True, *args, refused=missing(src))
+        return Command(done, *args, refused=missing(src))
 
     arename = aio(rename)
 
@@ -205,7 +208,7 @@ class KeyCommands(Commands):
             KeyNotFoundError: *src* does not exist.
         """
         args = self._two_keys(src, dst, version, version_src, version_dst)
-        return Command(bool, *args, refused=missing(src))
+        return Command(flag, *args, refused=missing(src))
 
     arenamenx = aio(renamenx)
 
@@ -218,8 +221,16 @@ class KeyCommands(Commands):
         )
 
 
+def _page(reply: Any) -> tuple[int, list[bytes]]:
+    cursor, keys = items(reply, 2)
+    digits = text(cursor)
+    if not digits.isdecimal():
+        raise ResponseError("unexpected cursor")
+    return int(digits), items(keys)
+
+
 def _scan(cursor: int, glob: str, count: int, *, at: int | None = None) -> Command[tuple[int, list[bytes]]]:
-    return Command(lambda reply: (int(reply[0]), reply[1]), cursor, "MATCH", glob, "COUNT", count, spec=_SCAN, at=at)
+    return Command(_page, cursor, "MATCH", glob, "COUNT", count, spec=_SCAN, at=at)
 
 
 def _delete(glob: str, itersize: int | None, choose: Callable[[list[bytes]], list[bytes]]) -> Steps[int]:
@@ -227,6 +238,6 @@ def _delete(glob: str, itersize: int | None, choose: Callable[[list[bytes]], lis
     while True:
         cursor, found = yield _scan(cursor, glob, itersize or ITERSIZE)
         if keys := choose(found):
-            deleted += yield Command(int, *keys, spec=_UNLINK)
+            deleted += yield Command(integer, *keys, spec=_UNLINK)
         if not cursor:
             return deleted

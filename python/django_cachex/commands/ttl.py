@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django_cachex._core import Spec
 from django_cachex.commands.arguments import milliseconds, moment
 from django_cachex.commands.base import Commands
 from django_cachex.commands.command import Command, aio, command
+from django_cachex.commands.replies import flag, integer
 
 if TYPE_CHECKING:
     from django_cachex.commands.arguments import Duration, Moment
@@ -18,8 +19,8 @@ _PEXPIRE = Spec("PEXPIRE", write=True, repeatable=True)
 _PEXPIREAT = Spec("PEXPIREAT", write=True, repeatable=True)
 
 
-def _remaining(reply: int) -> int | None:
-    return None if reply == -1 else reply
+def _remaining(reply: Any) -> int | None:
+    return None if reply == -1 else integer(reply)
 
 
 class TtlCommands(Commands):
@@ -73,7 +74,7 @@ class TtlCommands(Commands):
         Returns:
             Whether the key exists.
         """
-        return _whole(bool, self._key(key, version), milliseconds(timeout), _PEXPIRE)
+        return _whole(self._key(key, version), milliseconds(timeout), _PEXPIRE)
 
     aexpire = aio(expire)
 
@@ -89,7 +90,7 @@ class TtlCommands(Commands):
         Returns:
             Whether the key exists.
         """
-        return Command(bool, self._key(key, version), _scaled(timeout))
+        return Command(flag, self._key(key, version), _scaled(timeout))
 
     apexpire = aio(pexpire)
 
@@ -106,7 +107,7 @@ class TtlCommands(Commands):
         Returns:
             Whether the key exists.
         """
-        return _whole(bool, self._key(key, version), moment(when), _PEXPIREAT)
+        return _whole(self._key(key, version), moment(when), _PEXPIREAT)
 
     aexpireat = aio(expireat)
 
@@ -123,7 +124,7 @@ class TtlCommands(Commands):
         Returns:
             Whether the key exists.
         """
-        return Command(bool, self._key(key, version), _scaled_moment(when))
+        return Command(flag, self._key(key, version), _scaled_moment(when))
 
     apexpireat = aio(pexpireat)
 
@@ -134,16 +135,16 @@ class TtlCommands(Commands):
         Returns:
             Whether an expiry was removed; false also if there was none.
         """
-        return Command(bool, self._key(key, version))
+        return Command(flag, self._key(key, version))
 
     apersist = aio(persist)
 
 
-def _whole(reply: type[bool], key: str, value: int, precise: Spec) -> Command[bool]:
+def _whole(key: str, value: int, precise: Spec) -> Command[bool]:
     """Send seconds where *value*, in milliseconds, is whole seconds."""
     if value % 1000:
-        return Command(reply, key, value, spec=precise)
-    return Command(reply, key, value // 1000)
+        return Command(flag, key, value, spec=precise)
+    return Command(flag, key, value // 1000)
 
 
 def _scaled(timeout: Duration) -> int:
