@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import parse_qsl, unquote
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -122,11 +120,11 @@ def parse_url(url: str, topology: Topology = "standalone") -> Location:
     path = None
     host, port = None, None
     if scheme == "unix":
-        path = unquote(slash + rest)
+        path = _decoded(slash + rest)
         if address or path in ("", "/"):
             raise ImproperlyConfigured(f"LOCATION: write unix:///path/to.sock, with three slashes; {_HINT}")
     else:
-        written_db = written_db or unquote(rest).strip("/")
+        written_db = written_db or _decoded(rest).strip("/")
         if scheme != "embedded":
             host, port = _address(address, scheme)
         elif authority:
@@ -137,8 +135,8 @@ def parse_url(url: str, topology: Topology = "standalone") -> Location:
         port=port,
         path=path,
         db=_db(written_db, scheme),
-        username=unquote(username) or None,
-        password=unquote(password) or None,
+        username=_decoded(username) or None,
+        password=_decoded(password) or None,
         tls=scheme in ENCRYPTED,
         query=query,
     )
@@ -158,8 +156,23 @@ def _scheme(url: str, topology: Topology) -> str:
     raise ImproperlyConfigured(f"LOCATION: {what}; valid for {topology} backends are {_schemes(topology)}")
 
 
+# Most locations need neither of the two modules below, and importing them takes as long as importing this package.
+
+
+def _decoded(text: str) -> str:
+    if "%" not in text:
+        return text
+    from urllib.parse import unquote  # noqa: PLC0415
+
+    return unquote(text)
+
+
 def _query(text: str) -> dict[str, str]:
     query: dict[str, str] = {}
+    if not text:
+        return query
+    from urllib.parse import parse_qsl  # noqa: PLC0415
+
     for name, value in parse_qsl(text, keep_blank_values=True):
         if name in query:
             raise ImproperlyConfigured(
@@ -179,7 +192,7 @@ def _db(written: str, scheme: str) -> int | None:
 
 def _address(address: str, scheme: str) -> tuple[str, int]:
     match = re.fullmatch(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>\d*))?", address, re.ASCII)
-    host = unquote(match["six"] or match["name"]) if match else ""
+    host = _decoded(match["six"] or match["name"]) if match else ""
     if match is None or re.search(r"[\x00-\x20\x7f,;/\\<>\"]", host) or (match["six"] and not _is_ipv6(host)):
         hint = "an IPv6 host stands in brackets" if address.count(":") > 1 else _HINT
         raise ImproperlyConfigured(f"LOCATION: write {scheme}://[user:password@]host[:port][/db]; {hint}")
@@ -190,6 +203,8 @@ def _address(address: str, scheme: str) -> tuple[str, int]:
 
 
 def _is_ipv6(host: str) -> bool:
+    import ipaddress  # noqa: PLC0415
+
     try:
         ipaddress.IPv6Address(host)
     except ValueError:

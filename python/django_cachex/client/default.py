@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
@@ -56,7 +55,14 @@ local sum = redis.call('INCRBY', KEYS[1], ARGV[1])
 if sum > -9007199254740992 and sum < 9007199254740992 then return sum end
 return redis.call('GET', KEYS[1])
 """
-_INCR_SHA = hashlib.sha1(_INCR.encode(), usedforsecurity=False).hexdigest()
+
+
+@cache
+def _incr_sha() -> str:
+    # Together with `random` below, a few milliseconds that importing the package need not take.
+    import hashlib  # noqa: PLC0415
+
+    return hashlib.sha1(_INCR.encode(), usedforsecurity=False).hexdigest()
 
 
 class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
@@ -118,6 +124,8 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         self._pool_class = settings.pool_class
         self._async_pool_class = settings.async_pool_class
         self._pools: dict[int, ConnectionPool] = {}
+        # Raw clients have no state, so one for reads and one for writes will do.
+        self._raw: list[ClientT | None] = [None, None]
 
     @classmethod
     def _settings_of(cls, servers: str | Sequence[str], options: Mapping[str, Any]) -> Settings:
@@ -150,6 +158,8 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         """Return the index of a server that serves writes, or of one that serves reads."""
         if write or len(self._servers) == 1:
             return 0
+        import random  # noqa: PLC0415 - see above
+
         return random.randrange(1, len(self._servers))  # noqa: S311 - it spreads load
 
     def _get_connection_pool(self, write: bool) -> ConnectionPool:  # noqa: FBT001 - Django's signature
@@ -169,7 +179,10 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
             key: ignored here; on a cluster commands are routed by their own keys.
             write: ask for the write server.
         """
-        return self._client_class(self._engine, write=write)  # type: ignore[call-arg]
+        client = self._raw[write]
+        if client is None:
+            client = self._raw[write] = self._client_class(self._engine, write=write)  # type: ignore[call-arg]
+        return client
 
     async def get_async_client(self, key: str | None = None, *, write: bool = False) -> Any:
         """Return a raw async client; see ``get_client``."""
@@ -416,22 +429,22 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         """
         client: Any = self.get_client(key, write=True)
         try:
-            value = client.execute_command("EVALSHA", _INCR_SHA, 1, key, delta)
+            value = client.execute_command("EVALSHA", _incr_sha(), 1, key, delta)
         except (NoScriptError, NoPermissionError) as error:
             value = self._incr_otherwise(key, delta, error)
         if value is None:
             raise KeyNotFoundError(f"Key '{key}' not found")
-        return _sum(value)
+        return value if type(value) is int else _sum(value)
 
     async def aincr(self, key: str, delta: int) -> int:
         """Add *delta* to the integer at *key*; see ``incr``."""
         try:
-            value = await self._async_engine.send(_EVALSHA, (_INCR_SHA, 1, key, delta))
+            value = await self._async_engine.send(_EVALSHA, (_incr_sha(), 1, key, delta))
         except (NoScriptError, NoPermissionError) as error:
             value = await self._aincr_otherwise(key, delta, error)
         if value is None:
             raise KeyNotFoundError(f"Key '{key}' not found")
-        return _sum(value)
+        return value if type(value) is int else _sum(value)
 
     def decr(self, key: str, delta: int) -> int:
         """Subtract *delta* from the integer at *key*; see ``incr``."""
@@ -473,9 +486,9 @@ def _refuse(built: Command[Any], error: ResponseError) -> NoReturn:
 
 def _sum(value: Any) -> int:
     # Beyond what Lua counts exactly, the script answers with text.
-    if type(value) is bytes and value.removeprefix(b"-").isdigit():
-        return int(value)
-    if type(value) is bytes:
+    if isinstance(value, bytes):
+        if value.removeprefix(b"-").isdigit():
+            return int(value)
         raise ResponseError("unexpected reply to INCRBY")
     return value  # type: ignore[no-any-return]
 

@@ -57,10 +57,6 @@ class _Commands:
         self._engine = engine
         self._write = write
 
-    def _spec(self, name: str, args: tuple[Any, ...]) -> Spec:
-        spec = self._known[self._write].get(name)
-        return self._check(name, args) if spec is None else spec
-
     def _check(self, name: str, args: tuple[Any, ...]) -> Spec:
         words = [*name.upper().split(), "", ""]
         first = _text(args[0]) if args else ""
@@ -108,7 +104,7 @@ class Redis(_Commands):
             NotSupportedError: the command would change the state of a shared connection.
             ResponseError: the server refuses it.
         """
-        return self._engine.call(self._spec(name, args), args)
+        return self._engine.call(self._known[self._write].get(name) or self._check(name, args), args)
 
     def ping(self) -> bool:
         """Return ``True`` if the server answers (PING)."""
@@ -150,7 +146,7 @@ class AsyncRedis(_Commands):
 
     async def execute_command(self, name: str, *args: Any) -> Any:
         """Send a command and return the raw reply; see ``Redis.execute_command``."""
-        return await self._engine.send(self._spec(name, args), args)
+        return await self._engine.send(self._known[self._write].get(name) or self._check(name, args), args)
 
     async def ping(self) -> bool:
         """Return ``True`` if the server answers (PING)."""
