@@ -62,7 +62,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
         self._options: Mapping[str, Any] = params.get("OPTIONS") or {}
         try:
             settings = self._client_class()._settings_of(server, self._options)  # noqa: SLF001 - of this package
-            if "codec" not in settings.memo:
+            if "makers" not in settings.memo:
                 build_codec(settings)
         except BaseException as error:
             scrub(error)

@@ -27,15 +27,22 @@ def build_codec(settings: Settings) -> tuple[list[Any], list[Any], Codec]:
         ImproperlyConfigured: a name or an object is of no use.
         ImportError: an optional package is missing.
     """
-    makers = settings.memo.get("codec")
+    shared: tuple[list[Any], list[Any], Codec] | None = settings.memo.get("codec")
+    if shared is not None:
+        return shared
+    makers = settings.memo.get("makers")
     if makers is None:
         options = settings.cache_options
-        makers = settings.memo["codec"] = (
+        makers = settings.memo["makers"] = (
             _makers("serializer", options.get("serializer"), ("dumps", "loads"), default=PickleSerializer),
             _makers("compressor", options.get("compressor"), ("compress", "decompress"), default=None),
         )
     serializers, compressors = ([make() for make in group] for group in makers)
-    return serializers, compressors, Codec(serializers, compressors)
+    built = serializers, compressors, Codec(serializers, compressors)
+    # An application's serializer may keep state and expect, as under Django, to belong to one client. Ours do not.
+    if all(type(made).__module__.startswith("django_cachex.") for made in (*serializers, *compressors)):
+        settings.memo["codec"] = built
+    return built
 
 
 def _makers(option: str, value: object, methods: tuple[str, ...], default: type[Any] | None) -> list[Maker]:
