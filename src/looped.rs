@@ -62,6 +62,8 @@ struct Open {
     writing: bool,
     /// Requests on the link since the last write.
     unsent: usize,
+    /// A PING is on its way (`health_check_interval`); requests wait until it is answered.
+    checking: bool,
     /// When the server last gave a sign of life, or began to owe one.
     progress: Instant,
     /// Watches the socket where the loop itself cannot.
@@ -237,6 +239,23 @@ enum Next {
 }
 
 impl Waiter {
+    /// A PING that nobody waits for: its future is done from the start.
+    fn check(event_loop: &Bound<'_, PyAny>, like: &Self) -> PyResult<Self> {
+        let py = event_loop.py();
+        let future = event_loop.call_method0(intern!(py, "create_future"))?;
+        future.call_method0(intern!(py, "cancel"))?;
+        Ok(Self {
+            future: future.unbind(),
+            request: Arc::new(Request::ping()),
+            topology: like.topology.clone(),
+            at: None,
+            deadline: None,
+            attempt: 0,
+            offset: 0,
+            values: Vec::new(),
+        })
+    }
+
     fn origin<'a>(&'a self, node: &'a Node) -> Origin<'a> {
         self.request.origin(&node.config.name, self.values.len())
     }
@@ -425,11 +444,20 @@ impl Lease {
     fn accept(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>, waiter: Waiter) -> PyResult<()> {
         let this = slf.get();
         let deadline = waiter.deadline;
+        let check = if this.wants_check() { Some(Waiter::check(event_loop, &waiter)?) } else { None };
         let next = {
             let mut inner = this.inner.lock();
             let Inner { phase, queue, flushing, .. } = &mut *inner;
-            match phase {
-                Phase::Open(open) if queue.is_empty() && open.link.in_flight() < this.node.config.max_in_flight => {
+            match (phase, check) {
+                (Phase::Open(open), Some(check)) if open.link.is_clean() => {
+                    open.push(check);
+                    open.checking = true;
+                    queue.push_back(waiter);
+                    Next::Write
+                }
+                (Phase::Open(open), _)
+                    if !open.checking && queue.is_empty() && open.link.in_flight() < this.node.config.max_in_flight =>
+                {
                     let idle = open.link.is_clean();
                     if idle && open.progress.elapsed() > FRESH && open.transport.is_stale() {
                         queue.push_back(waiter);
@@ -447,12 +475,12 @@ impl Lease {
                         }
                     }
                 }
-                Phase::Vacant => {
+                (phase @ Phase::Vacant, _) => {
                     queue.push_back(waiter);
                     *phase = Phase::Connecting;
                     Next::Connect
                 }
-                Phase::Open(_) | Phase::Connecting | Phase::Busy => {
+                (Phase::Open(_) | Phase::Connecting | Phase::Busy, _) => {
                     queue.push_back(waiter);
                     Next::Nothing
                 }
@@ -466,6 +494,16 @@ impl Lease {
             Next::Lost => Self::lose(slf, event_loop, &Error::closed()),
         }
         Self::set_alarm(slf, event_loop, deadline)
+    }
+
+    /// Whether the connection has been idle for so long that it must be checked first.
+    fn wants_check(&self) -> bool {
+        let interval = self.node.config.health_check_interval;
+        !interval.is_zero()
+            && match &self.inner.lock().phase {
+                Phase::Open(open) => open.link.is_clean() && open.progress.elapsed() >= interval,
+                _ => false,
+            }
     }
 
     fn schedule_flush(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -538,7 +576,16 @@ impl Lease {
                 return Ok(());
             }
         };
-        let open = Open { link, transport, landing: None, writing: false, unsent: 0, progress: Instant::now(), watch };
+        let open = Open {
+            link,
+            transport,
+            landing: None,
+            writing: false,
+            unsent: 0,
+            checking: false,
+            progress: Instant::now(),
+            watch,
+        };
         this.inner.lock().phase = Phase::Open(Box::new(open));
         this.refill();
         Self::write(slf, event_loop)
@@ -563,6 +610,10 @@ impl Lease {
         let mut inner = self.inner.lock();
         let Inner { phase, queue, .. } = &mut *inner;
         let Phase::Open(open) = phase else { return false };
+        open.checking &= open.link.in_flight() > 0;
+        if open.checking {
+            return false;
+        }
         let room = self.node.config.max_in_flight.saturating_sub(open.link.in_flight()).min(queue.len());
         for waiter in queue.drain(..room) {
             open.push(waiter);
