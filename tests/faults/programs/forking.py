@@ -9,10 +9,11 @@ import asyncio
 import json
 import os
 import signal
+import socket
+import stat
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 from tests.faults.programs.application import make_cache
@@ -20,22 +21,31 @@ from tests.faults.programs.application import make_cache
 _HANGS_AFTER = 20  # seconds
 
 
+def _inode(descriptor: int, port: int) -> int | None:
+    """Return the inode of a connection to the server; None: it is something else, or not there any more."""
+    try:
+        # Of our own, because a thread may close the other one and a new one take its number.
+        own = os.dup(descriptor)
+    except OSError:
+        return None
+    try:
+        found = os.fstat(own)
+        if not stat.S_ISSOCK(found.st_mode):
+            return None
+        with socket.socket(fileno=os.dup(own)) as held:
+            peer = held.getpeername()
+    except OSError:
+        return None
+    finally:
+        os.close(own)
+    return found.st_ino if held.family == socket.AF_INET and peer[1] == port else None
+
+
 def _sockets(port: int) -> set[int]:
     """Return the inodes of this process's connections to the server."""
-    towards = set()
-    for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]:
-        words = line.split()
-        if int(words[2].rpartition(":")[2], 16) == port:
-            towards.add(int(words[9]))
-    mine = set()
-    for descriptor in Path("/proc/self/fd").iterdir():
-        try:
-            target = str(descriptor.readlink())
-        except OSError:
-            continue
-        if target.startswith("socket:["):
-            mine.add(int(target[8:-1]))
-    return towards & mine
+    # Not out of /proc/self/net/tcp, which lists the ends of all connections of the last minute.
+    inodes = (_inode(int(name), port) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are wanted
+    return {inode for inode in inodes if inode is not None}
 
 
 class _Traffic:
