@@ -1,0 +1,445 @@
+//! One loop's connection to one server: who may use it when, and what happens to it.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use pyo3::exceptions::PyNotImplementedError;
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
+use pyo3::{PyTraverseError, intern};
+
+use super::leases::sweep;
+use super::open::Open;
+use super::waiter::Waiter;
+use crate::errors::{Error, Kind};
+use crate::node::{Connection, FRESH, Node, State};
+use crate::retry::Failure;
+use crate::sync::Mutex;
+use crate::{control, imports};
+
+/// So many unsent requests are sent at once, plus one for every so many in flight: the server works on them while the
+/// loop goes on making others. A larger crowd needs fewer, larger writes.
+const EAGER: usize = 8;
+const EAGER_SHARE: usize = 4;
+
+pub(super) enum Phase {
+    Vacant,
+    Connecting,
+    Open(Box<Open>),
+    /// Replies are being taken from the link; new requests queue meanwhile.
+    Busy,
+}
+
+pub(super) struct Inner {
+    pub(super) phase: Phase,
+    /// Requests that are not on the link yet.
+    pub(super) queue: VecDeque<Waiter>,
+    /// A flush is scheduled on the loop.
+    pub(super) flushing: bool,
+    /// When the timer fires.
+    pub(super) alarm: Option<Instant>,
+    /// What the control plane delivered.
+    pub(super) made: Option<Result<Connection, Error>>,
+}
+
+/// One loop's connection to one server.
+#[pyclass(frozen, weakref, module = "django_cachex._core")]
+pub(crate) struct Lease {
+    pub(super) node: Arc<Node>,
+    pub(super) state: Arc<State>,
+    pub(super) inner: Mutex<Inner>,
+}
+
+/// What is left to do once the lock is released.
+enum Next {
+    Nothing,
+    Write,
+    Flush,
+    Connect,
+    Lost,
+}
+
+impl Lease {
+    pub(super) fn new(node: Arc<Node>, state: Arc<State>) -> Self {
+        let phase = Phase::Vacant;
+        let inner = Inner { phase, queue: VecDeque::new(), flushing: false, alarm: None, made: None };
+        Self { node, state, inner: Mutex::new(inner) }
+    }
+
+    /// Whether it holds a connection that is not still being made.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.inner.lock().phase, Phase::Open(_))
+    }
+
+    /// Puts a request on the link, or in the queue, and sees to it that it gets sent and timed.
+    pub(super) fn accept(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>, waiter: Waiter) -> PyResult<()> {
+        let this = slf.get();
+        let deadline = waiter.deadline;
+        let check = if this.wants_check() { Some(Waiter::check(event_loop, &waiter)?) } else { None };
+        let next = {
+            let mut inner = this.inner.lock();
+            let Inner { phase, queue, flushing, .. } = &mut *inner;
+            match (phase, check) {
+                (Phase::Open(open), Some(check)) if open.link.is_clean() => {
+                    open.push(check);
+                    open.checking = true;
+                    queue.push_back(waiter);
+                    Next::Write
+                }
+                (Phase::Open(open), _)
+                    if !open.checking && queue.is_empty() && open.link.in_flight() < this.node.config.max_in_flight =>
+                {
+                    let idle = open.link.is_clean();
+                    if idle && open.progress.elapsed() > FRESH && open.transport.is_stale() {
+                        queue.push_back(waiter);
+                        Next::Lost
+                    } else {
+                        open.push(waiter);
+                        let eager = open.unsent >= EAGER + open.link.in_flight() / EAGER_SHARE;
+                        match (idle || eager && !open.writing, *flushing) {
+                            (true, _) => Next::Write,
+                            (false, true) => Next::Nothing,
+                            (false, false) => {
+                                *flushing = true;
+                                Next::Flush
+                            }
+                        }
+                    }
+                }
+                (phase @ Phase::Vacant, _) => {
+                    queue.push_back(waiter);
+                    *phase = Phase::Connecting;
+                    Next::Connect
+                }
+                (Phase::Open(_) | Phase::Connecting | Phase::Busy, _) => {
+                    queue.push_back(waiter);
+                    Next::Nothing
+                }
+            }
+        };
+        match next {
+            Next::Nothing => {}
+            Next::Write => Self::write(slf, event_loop)?,
+            Next::Flush => Self::schedule_flush(slf, event_loop)?,
+            Next::Connect => Self::connect(slf, event_loop)?,
+            Next::Lost => Self::lose(slf, event_loop, &Error::closed()),
+        }
+        Self::set_alarm(slf, event_loop, deadline)
+    }
+
+    /// Whether the connection has been idle for so long that it must be checked first.
+    fn wants_check(&self) -> bool {
+        let interval = self.node.config.health_check_interval;
+        !interval.is_zero()
+            && match &self.inner.lock().phase {
+                Phase::Open(open) => open.link.is_clean() && open.progress.elapsed() >= interval,
+                _ => false,
+            }
+    }
+
+    fn schedule_flush(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        let flush = slf.getattr(intern!(py, "flush"))?;
+        event_loop.call_method1(intern!(py, "call_soon"), (flush,)).map(drop)
+    }
+
+    fn connect(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        let this = slf.get();
+        let mut idle = this.state.take_idle(Instant::now());
+        if idle.is_none() {
+            sweep(py, &this.state);
+            idle = this.state.take_idle(Instant::now());
+        }
+        if let Some(connection) = idle {
+            return Self::attach(slf, event_loop, connection);
+        }
+        let lease = slf.clone().unbind();
+        let event_loop = event_loop.clone().unbind();
+        this.node.connect(move |made| {
+            // When the interpreter is going away, so is the loop.
+            Python::try_attach(|py| Self::deliver(lease.bind(py), event_loop.bind(py), made));
+        });
+        Ok(())
+    }
+
+    /// Called by the control plane with a new connection.
+    fn deliver(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>, made: Result<Connection, Error>) {
+        let py = slf.py();
+        slf.get().inner.lock().made = Some(made);
+        let told = slf
+            .getattr(intern!(py, "on_connected"))
+            .and_then(|callback| event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (callback,)));
+        if told.is_err() {
+            // The loop was closed while we connected; somebody else can use the connection.
+            slf.get().reclaim();
+        }
+    }
+
+    /// Registers a connection with the loop and sends what has queued up.
+    fn attach(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>, connection: Connection) -> PyResult<()> {
+        let py = slf.py();
+        let this = slf.get();
+        let Connection { transport, link, .. } = connection;
+        let Some(link) = link.handover() else {
+            Self::lose(slf, event_loop, &Error::closed());
+            return Ok(());
+        };
+        let fd = transport.fd();
+        let watch = match Self::register(slf, event_loop, "add_reader", fd, "on_readable") {
+            Ok(()) => None,
+            Err(error) if error.is_instance_of::<PyNotImplementedError>(py) => {
+                let lease = slf.clone().unbind();
+                // Nothing but the loop's owner may keep it alive.
+                let event_loop = PyWeakrefReference::new(event_loop)?.unbind();
+                Some(control::watch(&transport, move || {
+                    let told = Python::try_attach(|py| {
+                        let event_loop = event_loop.bind(py).upgrade()?;
+                        let callback = lease.bind(py).getattr(intern!(py, "on_readable")).ok()?;
+                        event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (callback,)).map(drop).ok()
+                    });
+                    told.flatten().is_some()
+                })?)
+            }
+            Err(error) => {
+                let error = Error::foreign(error);
+                Self::lose(slf, event_loop, &error);
+                return Ok(());
+            }
+        };
+        let open = Open::new(link, transport, watch);
+        this.inner.lock().phase = Phase::Open(Box::new(open));
+        this.refill();
+        Self::write(slf, event_loop)
+    }
+
+    /// Registers a callback in an empty context: else the first request's context would live, and be seen, for ever.
+    fn register(
+        slf: &Bound<'_, Self>,
+        event_loop: &Bound<'_, PyAny>,
+        method: &str,
+        fd: i32,
+        callback: &str,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        let context = imports::new_context(py)?.call0()?;
+        let method = event_loop.getattr(method)?;
+        context.call_method1(intern!(py, "run"), (method, fd, slf.getattr(callback)?)).map(drop)
+    }
+
+    /// Moves queued requests to the link, as far as they may be in flight; true if any was moved.
+    fn refill(&self) -> bool {
+        let mut inner = self.inner.lock();
+        let Inner { phase, queue, .. } = &mut *inner;
+        let Phase::Open(open) = phase else { return false };
+        open.checking &= open.link.in_flight() > 0;
+        if open.checking {
+            return false;
+        }
+        let room = self.node.config.max_in_flight.saturating_sub(open.link.in_flight()).min(queue.len());
+        for waiter in queue.drain(..room) {
+            open.push(waiter);
+        }
+        room > 0
+    }
+
+    /// Writes what is buffered; what the socket does not take is written when it is ready again.
+    fn write(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        let this = slf.get();
+        let (fd, writing, watched) = {
+            let mut inner = this.inner.lock();
+            let Phase::Open(open) = &mut inner.phase else { return Ok(()) };
+            open.unsent = 0;
+            match open.transport.send(&mut open.link.output) {
+                Ok(complete) => {
+                    let before = std::mem::replace(&mut open.writing, !complete);
+                    if before != complete {
+                        return Ok(());
+                    }
+                    (open.transport.fd(), !complete, open.watch.is_some())
+                }
+                Err(error) => {
+                    drop(inner);
+                    Self::lose(slf, event_loop, &Error::io("connection lost", &error));
+                    return Ok(());
+                }
+            }
+        };
+        match (writing, watched) {
+            (true, false) => Self::register(slf, event_loop, "add_writer", fd, "on_writable"),
+            (false, false) => event_loop.call_method1(intern!(py, "remove_writer"), (fd,)).map(drop),
+            // Without add_writer the loop looks again a little later.
+            (true, true) => {
+                this.set_writing(false);
+                let callback = slf.getattr(intern!(py, "on_writable"))?;
+                event_loop.call_method1(intern!(py, "call_later"), (0.005, callback)).map(drop)
+            }
+            (false, true) => Ok(()),
+        }
+    }
+
+    fn set_writing(&self, writing: bool) {
+        if let Phase::Open(open) = &mut self.inner.lock().phase {
+            open.writing = writing;
+        }
+    }
+
+    /// Takes what has arrived and completes the futures it belongs to.
+    pub(super) fn read(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>, drain: bool) -> PyResult<()> {
+        let py = slf.py();
+        let this = slf.get();
+        // The link is taken out of the lock, because making Python objects may run Python code.
+        let mut open = {
+            let mut inner = this.inner.lock();
+            match std::mem::replace(&mut inner.phase, Phase::Busy) {
+                Phase::Open(open) => open,
+                other => {
+                    inner.phase = other;
+                    return Ok(());
+                }
+            }
+        };
+        let mut done = Vec::new();
+        let drain = drain || open.watch.is_some();
+        let read = catch_unwind(AssertUnwindSafe(|| open.read(py, &this.node, drain, &mut done)))
+            .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "internal failure while reading a reply")));
+        this.inner.lock().phase = Phase::Open(open);
+        let refilled = this.refill();
+        for (waiter, outcome) in done {
+            match outcome {
+                Ok(value) => waiter.finish(py, Ok(value)),
+                Err(error) => waiter.fail(event_loop, &this.node, Failure::sent(error)),
+            }
+        }
+        match read {
+            Ok(()) if refilled => Self::write(slf, event_loop),
+            Ok(()) => Ok(()),
+            Err(error) => {
+                Self::lose(slf, event_loop, &error);
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives the connection up: whoever waits for it tries again, or fails with `error`.
+    pub(super) fn lose(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>, error: &Error) {
+        let py = slf.py();
+        let this = slf.get();
+        let (phase, queued) = {
+            let mut inner = this.inner.lock();
+            (std::mem::replace(&mut inner.phase, Phase::Vacant), std::mem::take(&mut inner.queue))
+        };
+        if let Phase::Open(mut open) = phase {
+            // Before the descriptor is closed, or its number may be somebody else's by then.
+            if open.watch.is_none() && open.transport.is_ours() {
+                let fd = open.transport.fd();
+                let _ = event_loop.call_method1(intern!(py, "remove_reader"), (fd,));
+                if open.writing {
+                    let _ = event_loop.call_method1(intern!(py, "remove_writer"), (fd,));
+                }
+            }
+            let written = open.link.output.total();
+            let waiters: Vec<Waiter> = open.link.abandon().collect();
+            drop(open);
+            for waiter in waiters {
+                let sent = written > waiter.offset;
+                waiter.fail(event_loop, &this.node, Failure { error: error.clone(), sent, connecting: false });
+            }
+        }
+        for waiter in queued {
+            waiter.fail(event_loop, &this.node, Failure::unsent(error.clone()));
+        }
+    }
+
+    /// Takes the connection back from a loop that is closed.
+    pub(super) fn reclaim(&self) {
+        let (phase, queue, made) = {
+            let mut inner = self.inner.lock();
+            let phase = std::mem::replace(&mut inner.phase, Phase::Vacant);
+            (phase, std::mem::take(&mut inner.queue), inner.made.take())
+        };
+        drop(queue);
+        let connection = match phase {
+            Phase::Open(open) => open.into_connection(),
+            _ => made.and_then(Result::ok),
+        };
+        if let Some(connection) = connection {
+            self.state.give(connection);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.reclaim();
+    }
+}
+
+#[pymethods]
+impl Lease {
+    fn on_readable(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::read(slf, &imports::running_loop(slf.py())?.call0()?, false)
+    }
+
+    fn on_writable(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::write(slf, &imports::running_loop(slf.py())?.call0()?)
+    }
+
+    fn flush(slf: &Bound<'_, Self>) -> PyResult<()> {
+        slf.get().inner.lock().flushing = false;
+        Self::write(slf, &imports::running_loop(slf.py())?.call0()?)
+    }
+
+    fn on_connected(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let event_loop = imports::running_loop(slf.py())?.call0()?;
+        let this = slf.get();
+        let (made, wanted) = {
+            let mut inner = this.inner.lock();
+            (inner.made.take(), matches!(inner.phase, Phase::Connecting))
+        };
+        match made {
+            None => Ok(()),
+            Some(Ok(connection)) if wanted => Self::attach(slf, &event_loop, connection),
+            Some(Ok(connection)) => {
+                this.state.give(connection);
+                Ok(())
+            }
+            Some(Err(error)) => {
+                Self::lose(slf, &event_loop, &error.at(&this.node.config.name));
+                Ok(())
+            }
+        }
+    }
+
+    fn on_alarm(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let this = slf.get();
+        let event_loop = imports::running_loop(slf.py())?.call0()?;
+        this.inner.lock().alarm = None;
+        // A loop that was held up by other code may find replies that came in time.
+        Self::read(slf, &event_loop, true)?;
+        Self::expire(slf, &event_loop);
+        match this.due() {
+            Some(due) => Self::alarm_at(slf, &event_loop, due),
+            None => Ok(()),
+        }
+    }
+
+    // The signature is PyO3's.
+    #[allow(clippy::needless_pass_by_value)]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Some(inner) = self.inner.try_lock() else { return Ok(()) };
+        inner.queue.iter().try_for_each(|waiter| waiter.visit(&visit))?;
+        match &inner.phase {
+            Phase::Open(open) => open.link.waiters().try_for_each(|waiter| waiter.visit(&visit)),
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        self.reclaim();
+    }
+}

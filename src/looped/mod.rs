@@ -1,0 +1,71 @@
+//! Drives a link on a running event loop: one connection per loop and server, shared by all its tasks.
+//!
+//! A lease is owned by its loop alone, through the callbacks that are registered there. The node knows it by weak
+//! reference only, so a loop that is dropped takes its lease along, and the lease's destructor gives the connection back.
+
+mod alarm;
+mod lease;
+mod leases;
+mod open;
+mod waiter;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::errors::{Error, Kind};
+use crate::imports;
+use crate::node::Node;
+use crate::request::Request;
+use crate::topology::Topology;
+
+pub(crate) use leases::{Leases, sweep};
+
+use lease::Lease;
+use waiter::Waiter;
+
+/// Gives up the running loop's connection to `node`.
+pub(crate) fn release(py: Python<'_>, node: &Arc<Node>) -> PyResult<()> {
+    let event_loop = imports::running_loop(py)?.call0()?;
+    if let Some(lease) = node.state().leases.find(&event_loop)
+        // One that is still being made is nobody's yet.
+        && lease.get().is_open()
+    {
+        let error = Error::new(Kind::Connection, "connection given up by disconnect()");
+        Lease::lose(&lease, &event_loop, &error);
+    }
+    Ok(())
+}
+
+/// Sends `request` on the running loop; the returned future gets its reply.
+pub(crate) fn submit(
+    py: Python<'_>,
+    topology: &Arc<dyn Topology>,
+    request: Request,
+    at: Option<usize>,
+    deadline: Option<Instant>,
+) -> PyResult<Py<PyAny>> {
+    let event_loop = imports::running_loop(py)?.call0()?;
+    let future = event_loop.call_method0(intern!(py, "create_future"))?;
+    let waiter = Waiter::new(future.clone().unbind(), request, topology.clone(), at, deadline);
+    dispatch(&event_loop, waiter)?;
+    Ok(future.unbind())
+}
+
+/// Routes a request to the loop's lease on the right node.
+fn dispatch(event_loop: &Bound<'_, PyAny>, waiter: Waiter) -> PyResult<()> {
+    let py = event_loop.py();
+    let topology = waiter.topology.clone();
+    let node = topology.route(&waiter.request, waiter.at);
+    let state = node.state();
+    let lease = if let Some(lease) = state.leases.find(event_loop) {
+        lease
+    } else {
+        let lease = Bound::new(py, Lease::new(node.clone(), state.clone()))?;
+        state.leases.add(event_loop, &lease)?;
+        lease
+    };
+    Lease::accept(&lease, event_loop, waiter)
+}

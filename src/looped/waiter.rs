@@ -1,0 +1,139 @@
+//! A task that waits for the reply to a request, and what becomes of it when there is none.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use pyo3::{PyTraverseError, intern};
+
+use super::dispatch;
+use crate::errors::Error;
+use crate::imports;
+use crate::node::Node;
+use crate::reply::Origin;
+use crate::request::Request;
+use crate::retry::{self, Failure};
+use crate::sync::Mutex;
+use crate::topology::Topology;
+
+pub(super) type Outcome = Result<Py<PyAny>, Error>;
+
+/// A task that waits for the reply to a request.
+pub(super) struct Waiter {
+    pub(super) future: Py<PyAny>,
+    pub(super) request: Arc<Request>,
+    pub(super) topology: Arc<dyn Topology>,
+    pub(super) at: Option<usize>,
+    pub(super) deadline: Option<Instant>,
+    /// Attempts that have failed.
+    pub(super) attempt: u32,
+    /// How many bytes the connection had taken before this request.
+    pub(super) offset: u64,
+    /// The replies so far, for a request that gets several.
+    pub(super) values: Vec<Py<PyAny>>,
+}
+
+impl Waiter {
+    pub(super) fn new(
+        future: Py<PyAny>,
+        request: Request,
+        topology: Arc<dyn Topology>,
+        at: Option<usize>,
+        deadline: Option<Instant>,
+    ) -> Self {
+        let request = Arc::new(request);
+        Self { future, request, topology, at, deadline, attempt: 0, offset: 0, values: Vec::new() }
+    }
+
+    pub(super) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.future)?;
+        self.values.iter().try_for_each(|value| visit.call(value))
+    }
+
+    /// A PING that nobody waits for: its future is done from the start.
+    pub(super) fn check(event_loop: &Bound<'_, PyAny>, like: &Self) -> PyResult<Self> {
+        let py = event_loop.py();
+        let future = event_loop.call_method0(intern!(py, "create_future"))?;
+        future.call_method0(intern!(py, "cancel"))?;
+        Ok(Self::new(future.unbind(), Request::ping(), like.topology.clone(), None, None))
+    }
+
+    pub(super) fn origin<'a>(&'a self, node: &'a Node) -> Origin<'a> {
+        self.request.origin(&node.config.name, self.values.len())
+    }
+
+    pub(super) fn is_done(&self, py: Python<'_>) -> bool {
+        let done = self.future.bind(py).call_method0(intern!(py, "done"));
+        done.and_then(|done| done.is_truthy()).unwrap_or(true)
+    }
+
+    /// Completes the future, unless its task was cancelled meanwhile: then the reply is dropped here.
+    pub(super) fn finish(&self, py: Python<'_>, outcome: Outcome) {
+        let future = self.future.bind(py);
+        let told = match outcome {
+            Ok(value) => future.call_method1(intern!(py, "set_result"), (value,)),
+            Err(_) if self.is_done(py) => return,
+            Err(error) => future.call_method1(intern!(py, "set_exception"), (error.into_exception(py),)),
+        };
+        if let Err(error) = told
+            && !self.is_done(py)
+        {
+            error.write_unraisable(py, Some(future));
+        }
+    }
+
+    /// Tries again if that is allowed, else fails the future.
+    pub(super) fn fail(mut self, event_loop: &Bound<'_, PyAny>, node: &Node, failure: Failure) {
+        let py = event_loop.py();
+        if self.is_done(py) {
+            return;
+        }
+        let Some(delay) = retry::delay(&node.config, &self.request, &failure, self.attempt, self.deadline) else {
+            let error = self.origin(node).mark(failure.error);
+            return self.finish(py, Err(error));
+        };
+        self.attempt += 1;
+        self.values.clear();
+        let future = self.future.clone_ref(py);
+        let again = if delay.is_zero() {
+            dispatch(event_loop, self)
+        } else {
+            Bound::new(py, Resend(Mutex::new(Some(self)))).and_then(|resend| {
+                event_loop.call_method1(intern!(py, "call_later"), (delay.as_secs_f64(), resend)).map(drop)
+            })
+        };
+        if let Err(error) = again {
+            // The loop refuses callbacks, so nobody will wait for this future either; say it all the same.
+            let _ = future.bind(py).call_method1(intern!(py, "set_exception"), (error,));
+        }
+    }
+}
+
+/// Sends a request once more, when the loop calls it.
+#[pyclass(frozen, module = "django_cachex._core")]
+struct Resend(Mutex<Option<Waiter>>);
+
+#[pymethods]
+impl Resend {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(waiter) = self.0.lock().take() else { return Ok(()) };
+        if waiter.is_done(py) {
+            return Ok(());
+        }
+        dispatch(&imports::running_loop(py)?.call0()?, waiter)
+    }
+
+    // The signature is PyO3's.
+    #[allow(clippy::needless_pass_by_value)]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.0.try_lock() {
+            Some(waiter) => waiter.iter().try_for_each(|waiter| waiter.visit(&visit)),
+            None => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        drop(self.0.lock().take());
+    }
+}
