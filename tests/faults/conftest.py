@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.figures import FULL, figure
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import Proxies
 from tests.servers import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.faults.proxy import Proxy
     from tests.servers import Family
 
-__all__ = ["family", "figure", "start_proxy"]
+__all__ = ["family", "figure", "proxies", "start_proxy"]
 
 
 # The faults are the proxy's and the kernel's: they look the same with each server program.
@@ -26,8 +27,15 @@ def family(request: pytest.FixtureRequest) -> Family:
     return request.param  # type: ignore[no-any-return]
 
 
+@pytest.fixture(scope="session")
+def proxies() -> Iterator[Proxies]:
+    """The processes that forward."""
+    with contextlib.closing(Proxies()) as found:
+        yield found
+
+
 @pytest.fixture
-def start_proxy() -> Iterator[Callable[..., Proxy]]:
-    """Start proxies: `start_proxy(server)`; takes the arguments of `Proxy`."""
+def start_proxy(proxies: Proxies) -> Iterator[Callable[..., Proxy]]:
+    """Start proxies: `start_proxy(server)`; takes the arguments of `Proxies.start`."""
     with contextlib.ExitStack() as stack:
-        yield lambda server, **address: stack.enter_context(Proxy(server, **address))
+        yield lambda server, **address: stack.enter_context(proxies.start(server, **address))

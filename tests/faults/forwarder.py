@@ -1,8 +1,9 @@
 """The program behind `tests.faults.proxy`: forwards TCP connections and does to them what it is told.
 
-A process of its own, so that it takes no interpreter time from the client under test. It is started with the address of
-the server and its own, says on which port it listens, and reads one JSON object per line from standard input:
-`{"set": fault}` replaces the fault, `{"ask": true}` asks for the counts. Each is answered with one line.
+A process of its own, so that it takes no interpreter time from the client under test. It reads one JSON object per line
+from standard input and answers each with one line: `{"begin": [host, port], "from": [host, port]}` listens at the
+second address and forwards to the first, `{"end": true}` closes everything, `{"set": fault}` replaces the fault,
+`{"ask": true}` asks for the counts.
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ class _Pair(asyncio.Protocol):
         forwarder = self._forwarder
         forwarder.counts.accepted.append(time.monotonic())
         forwarder.pairs.add(self)
+        forwarder.clients.add(self._client)
         fault = forwarder.fault
         self._hole = fault.kind == "hole" and fault.new and not fault.trigger
         forwarder.keep(asyncio.ensure_future(self._connect()))
@@ -236,6 +238,9 @@ class _Pair(asyncio.Protocol):
         self._hole = True
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._forwarder.clients.discard(self._client)
+        if self._answer is not None:
+            self._answer.cancel()
         self.close()
 
     def close(self) -> None:
@@ -248,7 +253,7 @@ class _Pair(asyncio.Protocol):
 
 
 class Forwarder:
-    """The listening process."""
+    """What listens at one address and forwards to another."""
 
     def __init__(self, target: tuple[str, int]) -> None:
         """Forward to `target`."""
@@ -256,12 +261,30 @@ class Forwarder:
         self.fault = Fault()
         self.counts = _Counts()
         self.pairs: set[_Pair] = set()
+        self.clients: set[asyncio.Transport] = set()
         self._tasks: set[asyncio.Future[None]] = set()
+        self._listener: asyncio.Server
 
     def keep(self, task: asyncio.Future[None]) -> None:
         """Hold a task until it is done."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def listen(self, host: str, port: int) -> int:
+        """Begin, and return the port."""
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(lambda: _Pair(self), host, port, backlog=4096)
+        found: int = self._listener.sockets[0].getsockname()[1]
+        return found
+
+    def end(self) -> None:
+        """Close everything, silent connections too."""
+        self._listener.close()
+        for task in self._tasks:
+            task.cancel()
+        # Those of black holes are not among the pairs any more once the server has closed its side.
+        for client in self.clients:
+            client.abort()
 
     def obey(self, order: dict[str, Any]) -> dict[str, Any]:
         """Do what a line says and return the answer."""
@@ -278,18 +301,27 @@ class Forwarder:
             "open": len(self.pairs),
         }
 
-    async def run(self, host: str, port: int) -> None:
-        """Listen on `port`, and serve until standard input ends."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Pair(self), host, port, backlog=4096)
-        orders = asyncio.StreamReader(limit=1 << 26)
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-        sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+
+async def _serve() -> None:
+    """Obey until standard input ends."""
+    loop = asyncio.get_running_loop()
+    orders = asyncio.StreamReader(limit=1 << 26)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
+    forwarder: Forwarder | None = None
+    while line := await orders.readline():
+        order = json.loads(line)
+        answer: dict[str, Any] = {}
+        if "begin" in order:
+            host, port = order["begin"]
+            forwarder = Forwarder((host, port))
+            answer = {"port": await forwarder.listen(*order["from"])}
+        elif forwarder is not None and "end" in order:
+            forwarder.end()
+        elif forwarder is not None:
+            answer = forwarder.obey(order)
+        sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
-        while line := await orders.readline():
-            sys.stdout.write(json.dumps(self.obey(json.loads(line))) + "\n")
-            sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    uvloop.run(Forwarder((sys.argv[1], int(sys.argv[2]))).run(sys.argv[3], int(sys.argv[4])))
+    uvloop.run(_serve())

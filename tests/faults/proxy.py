@@ -2,20 +2,78 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.servers import Server
 
-__all__ = ["Proxy"]
+__all__ = ["Proxies", "Proxy"]
+
+
+class _Process:
+    """A forwarding process, between lines."""
+
+    def __init__(self) -> None:
+        program = Path(__file__).with_name("forwarder.py")
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen([sys.executable, program], stdin=pipe, stdout=pipe, text=True)
+
+    def tell(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Give an order and return the answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def kill(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.communicate()
+
+
+class Proxies:
+    """Makes proxies. Their processes take longer to start than many a test, so they are used again."""
+
+    def __init__(self) -> None:
+        """Start none yet."""
+        self._idle: list[_Process] = []
+
+    def close(self) -> None:
+        """End the processes that are idle."""
+        for process in self._idle:
+            process.kill()
+        self._idle.clear()
+
+    @contextlib.contextmanager
+    def start(self, server: Server, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[Proxy]:
+        """Forward to `server` for a while; afterwards all connections are closed.
+
+        Args:
+            server: Where to.
+            host: The address to listen on.
+            port: The port to listen on; 0: any.
+        """
+        process = self._idle.pop() if self._idle else _Process()
+        try:
+            yield Proxy(process, server, host, port)
+            process.tell({"end": True})
+        except BaseException:
+            process.kill()
+            raise
+        self._idle.append(process)
 
 
 class Proxy:
-    """One forwarding process. A new fault replaces the last one; `heal` ends it.
+    """What forwards to one server. A new fault replaces the last one; `heal` ends it.
 
     `trigger` in the methods: nothing happens to a connection until the client sends these bytes, so that for example
     handshakes pass and a certain command does not.
@@ -24,33 +82,11 @@ class Proxy:
         port: Where clients connect.
     """
 
-    def __init__(self, server: Server, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Start to forward to `server`.
-
-        Args:
-            server: Where to.
-            host: The address to listen on.
-            port: The port to listen on; 0: any.
-        """
-        program = Path(__file__).with_name("forwarder.py")
-        self._process = subprocess.Popen(
-            [sys.executable, program, "127.0.0.1", str(server.port), host, str(port)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        self.port = int(self._process.stdout.readline())
+    def __init__(self, process: _Process, server: Server, host: str, port: int) -> None:
+        """Begin; see `Proxies.start`."""
+        self._process = process
+        self.port: int = process.tell({"begin": ["127.0.0.1", server.port], "from": [host, port]})["port"]
         self._server = server
-
-    def __enter__(self) -> Self:
-        """Return the proxy."""
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        """End it; its connections are closed with it."""
-        self._process.kill()
-        self._process.communicate()
 
     @property
     def url(self) -> str:
@@ -113,33 +149,25 @@ class Proxy:
 
     def accepted(self) -> list[float]:
         """Return when it was connected to, in seconds of the monotonic clock."""
-        found: list[float] = self._tell({"ask": True})["accepted"]
+        found: list[float] = self._process.tell({"ask": True})["accepted"]
         return found
 
     def happened(self) -> int:
         """Return how many replies were cut, corrupted or replaced."""
-        found: int = self._tell({"ask": True})["happened"]
+        found: int = self._process.tell({"ask": True})["happened"]
         return found
 
     def open(self) -> int:
         """Return how many connections there are."""
-        found: int = self._tell({"ask": True})["open"]
+        found: int = self._process.tell({"ask": True})["open"]
         return found
 
     def forget(self) -> None:
         """Count from zero."""
-        self._tell({"forget": True})
+        self._process.tell({"forget": True})
 
     # Inside
 
     def _set(self, **fault: Any) -> None:
         texts = {name: value.decode("latin-1") if isinstance(value, bytes) else value for name, value in fault.items()}
-        self._tell({"set": texts})
-
-    def _tell(self, order: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
+        self._process.tell({"set": texts})

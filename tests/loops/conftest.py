@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.conftest import family, start_proxy
+from tests.faults.conftest import family, proxies, start_proxy
 from tests.faults.figures import figure
 
-__all__ = ["family", "figure", "start_proxy"]
+__all__ = ["family", "figure", "proxies", "start_proxy"]

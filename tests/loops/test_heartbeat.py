@@ -23,6 +23,17 @@ _LIMIT = 0.020  # seconds
 # What else the machine does is late by chance; what we did would be late each time.
 _ATTEMPTS = 4
 
+
+def _least(attempt: Callable[[], float]) -> float:
+    """Return the least lateness of so many attempts, or the first one within the limit."""
+    least = attempt()
+    for _ in range(_ATTEMPTS - 1):
+        if least < _LIMIT:
+            break
+        least = min(least, attempt())
+    return least
+
+
 _FACTORIES = pytest.mark.parametrize(
     "factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
 )
@@ -64,7 +75,7 @@ def test_while_connecting(
             await cache.aget("k")
             await cache._cache._get_async_connection_pool(write=True).disconnect()
 
-    worst = min(asyncio.run(_latest(work()), loop_factory=factory) for _ in range(_ATTEMPTS))
+    worst = _least(lambda: asyncio.run(_latest(work()), loop_factory=factory))
     figure(f"heartbeat while connecting: {worst * 1000:.1f} ms late")
     assert worst < _LIMIT
 
@@ -87,10 +98,7 @@ def test_while_a_server_is_away(
         await asyncio.sleep(0.005)
 
     async def work() -> None:
-        await cache.aget("k")
-        deadline = time.monotonic() + 0.7
-        while time.monotonic() < deadline:
-            await asyncio.gather(*(call(number) for number in range(20)))
+        await asyncio.gather(*(call(number) for number in range(20)))
 
     def attempt() -> float:
         if how == "killed":
@@ -117,7 +125,7 @@ def test_while_a_server_is_away(
             await asyncio.gather(*(call(number) for number in range(20)))
 
     asyncio.run(work(), loop_factory=factory)
-    worst = min(attempt() for _ in range(_ATTEMPTS))
+    worst = _least(attempt)
     figure(f"heartbeat while a server is {how}: {worst * 1000:.1f} ms late")
     assert worst < _LIMIT
 
@@ -136,6 +144,6 @@ def test_under_load(
         for _ in range(20):
             await asyncio.gather(*(cache.aget(f"k{number}") for number in range(50)), cache.aget("large"))
 
-    worst = min(asyncio.run(_latest(work()), loop_factory=factory) for _ in range(_ATTEMPTS))
+    worst = _least(lambda: asyncio.run(_latest(work()), loop_factory=factory))
     figure(f"heartbeat under load: {worst * 1000:.1f} ms late")
     assert worst < _LIMIT
