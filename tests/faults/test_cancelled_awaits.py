@@ -84,14 +84,14 @@ async def _client_id(cache: RedisCache) -> Any:
 @pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 def test_no_reply_goes_astray(
     factory: Callable[[], asyncio.AbstractEventLoop],
-    start_server: Callable[..., Server],
+    server: Server,
     start_proxy: Callable[[Server], Proxy],
     make_cache: Callable[..., RedisCache],
     figure: Callable[[str], None],
 ) -> None:
     # Both loops together make the number that is asked for.
     awaits = size(100_000, 500_000)
-    proxy = start_proxy(start_server())
+    proxy = start_proxy(server)
     cache = make_cache(proxy.url)
     cache.set_many({f"k{number}": f"value of {number}" for number in range(_KEYS)}, None)
     run = _Run(cache, awaits)

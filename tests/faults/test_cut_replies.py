@@ -32,13 +32,12 @@ class TestCutAtEveryByte:
         self,
         what: str,
         call: Caller,
-        start_server: Callable[..., Server],
+        server: Server,
         start_proxy: Callable[[Server], Proxy],
         make_cache: Callable[..., RedisCache],
         figure: Callable[[str], None],
         reset: bool,  # noqa: FBT001 - a fixture
     ) -> None:
-        server = start_server()
         proxy = start_proxy(server)
         cache = make_cache(proxy.url, OPTIONS={"retry": 0})
         call(cache.set_many, {"mid": _VALUE, "mid2": 5})
@@ -70,12 +69,12 @@ class TestCutAtEveryByte:
     def test_a_read_is_retried_unseen(
         self,
         call: Caller,
-        start_server: Callable[..., Server],
+        server: Server,
         start_proxy: Callable[[Server], Proxy],
         make_cache: Callable[..., RedisCache],
         reset: bool,  # noqa: FBT001 - a fixture
     ) -> None:
-        proxy = start_proxy(start_server())
+        proxy = start_proxy(server)
         cache = make_cache(proxy.url)
         call(cache.set, "mid", _VALUE)
         for offset in range(0, 60, 3):
@@ -85,12 +84,12 @@ class TestCutAtEveryByte:
     def test_in_a_large_value(
         self,
         call: Caller,
-        start_server: Callable[..., Server],
+        server: Server,
         start_proxy: Callable[[Server], Proxy],
         make_cache: Callable[..., RedisCache],
         reset: bool,  # noqa: FBT001 - a fixture
     ) -> None:
-        proxy = start_proxy(start_server())
+        proxy = start_proxy(server)
         cache = make_cache(proxy.url, OPTIONS={"retry": 0})
         call(cache.set, "mid", _LARGE)
         total = len(cache.encode(_LARGE)) + 11  # type: ignore[arg-type]
@@ -108,12 +107,12 @@ class TestLostReplies:
     def test_incr(
         self,
         call: Caller,
-        start_server: Callable[..., Server],
+        server: Server,
         start_proxy: Callable[[Server], Proxy],
         make_cache: Callable[..., RedisCache],
         figure: Callable[[str], None],
     ) -> None:
-        proxy = start_proxy(start_server())
+        proxy = start_proxy(server)
         cache = make_cache(proxy.url)
         call(cache.set, "other", 0)
         call(cache.incr, "other")
@@ -129,12 +128,11 @@ class TestLostReplies:
     def test_add(
         self,
         call: Caller,
-        start_server: Callable[..., Server],
+        server: Server,
         start_proxy: Callable[[Server], Proxy],
         make_cache: Callable[..., RedisCache],
         figure: Callable[[str], None],
     ) -> None:
-        server = start_server()
         proxy = start_proxy(server)
         cache = make_cache(proxy.url)
         proxy.cut(trigger=b"lost")
@@ -171,11 +169,11 @@ class TestLostReplies:
     def test_a_plain_set_is_repeated(
         self,
         call: Caller,
-        start_server: Callable[..., Server],
+        server: Server,
         start_proxy: Callable[[Server], Proxy],
         make_cache: Callable[..., RedisCache],
     ) -> None:
-        proxy = start_proxy(start_server())
+        proxy = start_proxy(server)
         cache = make_cache(proxy.url)
         for number in range(100):
             proxy.cut(trigger=b"lost", times=1)

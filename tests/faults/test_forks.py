@@ -40,8 +40,8 @@ def test_during_traffic(start_server: Callable[..., Server], figure: Callable[[s
     }, errors
 
 
-def test_without_a_warning(start_server: Callable[..., Server]) -> None:
-    with start("quiet_fork", start_server().url) as program:
+def test_without_a_warning(server: Server) -> None:
+    with start("quiet_fork", server.url) as program:
         said, errors = program.communicate(timeout=60)
     assert said == "quiet\n", errors
     assert errors == ""

@@ -74,13 +74,13 @@ def test_one_that_takes_too_long(
     proxy = start_proxy(server)
     options = {**_EVERYTHING, "protocol": 3 if step == "HELLO" else 2, "socket_connect_timeout": 0.2}
     cache = make_cache(proxy.url, OPTIONS=options)
-    proxy.delay(0.5, 0.5, trigger=step.encode())
+    proxy.delay(0.3, 0.3, trigger=step.encode())
     late = attempt(call, cache.get, "k")
     assert isinstance(late.error, CacheTimeoutError)
     assert late.seconds < 0.2 * 2 + 0.1
     proxy.heal()
     # What came too late is nobody's.
-    time.sleep(0.6)
+    time.sleep(0.4)
     assert call(cache.get, "k", "none") == "none"
     assert len(server.clients()) == 1
 

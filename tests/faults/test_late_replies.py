@@ -35,12 +35,11 @@ def _filled(cache: RedisCache) -> RedisCache:
 def test_on_a_loop(
     limit: str,
     factory: Callable[[], asyncio.AbstractEventLoop],
-    start_server: Callable[..., Server],
+    server: Server,
     start_proxy: Callable[[Server], Proxy],
     make_cache: Callable[..., RedisCache],
     figure: Callable[[str], None],
 ) -> None:
-    server = start_server()
     proxy = start_proxy(server)
     _filled(make_cache(proxy.url))
     cache = make_cache(proxy.url, OPTIONS={limit: _TIMEOUT})
@@ -73,12 +72,11 @@ def test_on_a_loop(
 
 
 def test_in_threads(
-    start_server: Callable[..., Server],
+    server: Server,
     start_proxy: Callable[[Server], Proxy],
     make_cache: Callable[..., RedisCache],
     figure: Callable[[str], None],
 ) -> None:
-    server = start_server()
     proxy = start_proxy(server)
     _filled(make_cache(proxy.url))
     cache = make_cache(proxy.url, OPTIONS={"socket_timeout": _TIMEOUT, "operation_timeout": 3})

@@ -61,12 +61,12 @@ async def _latest(work: Awaitable[None]) -> float:
 @_FACTORIES
 def test_while_connecting(
     factory: Callable[[], asyncio.AbstractEventLoop],
-    start_server: Callable[..., Server],
+    server: Server,
     start_proxy: Callable[[Server], Proxy],
     make_cache: Callable[..., RedisCache],
     figure: Callable[[str], None],
 ) -> None:
-    proxy = start_proxy(start_server())
+    proxy = start_proxy(server)
     cache = make_cache(proxy.url.replace("127.0.0.1", "localhost"))
     proxy.delay(0.05, 0.05)
 
@@ -133,11 +133,11 @@ def test_while_a_server_is_away(
 @_FACTORIES
 def test_under_load(
     factory: Callable[[], asyncio.AbstractEventLoop],
-    start_server: Callable[..., Server],
+    server: Server,
     make_cache: Callable[..., RedisCache],
     figure: Callable[[str], None],
 ) -> None:
-    cache = make_cache(start_server().url)
+    cache = make_cache(server.url)
 
     async def work() -> None:
         await cache.aset("large", b"x" * 1_000_000)

@@ -38,8 +38,8 @@ class _NoReaders(asyncio.SelectorEventLoop):
 
 
 class TestWithoutReaders:
-    def test_calls_work(self, start_server: Callable[..., Server], make_cache: Callable[..., RedisCache]) -> None:
-        cache = make_cache(start_server().url)
+    def test_calls_work(self, server: Server, make_cache: Callable[..., RedisCache]) -> None:
+        cache = make_cache(server.url)
 
         async def work() -> None:
             await cache.aset("large", b"x" * 8_000_000)
@@ -64,10 +64,8 @@ class TestWithoutReaders:
         assert server.opened() - before <= 2
         assert eventually(lambda: connected(server) <= 2)
 
-    def test_nothing_keeps_the_loop(
-        self, start_server: Callable[..., Server], make_cache: Callable[..., RedisCache]
-    ) -> None:
-        cache = make_cache(start_server().url)
+    def test_nothing_keeps_the_loop(self, server: Server, make_cache: Callable[..., RedisCache]) -> None:
+        cache = make_cache(server.url)
         loop = _NoReaders()
         loop.run_until_complete(cache.aget("k"))
         loop.close()
@@ -79,11 +77,11 @@ class TestWithoutReaders:
 
     def test_cancelled_calls(
         self,
-        start_server: Callable[..., Server],
+        server: Server,
         start_proxy: Callable[[Server], Proxy],
         make_cache: Callable[..., RedisCache],
     ) -> None:
-        proxy = start_proxy(start_server())
+        proxy = start_proxy(server)
         cache = make_cache(proxy.url)
         cache.set_many({f"k{number}": number for number in range(100)})
         calls = size(5_000, 50_000)
@@ -106,8 +104,8 @@ class TestWithoutReaders:
 
 
 class TestEagerTasks:
-    def test_calls_work(self, start_server: Callable[..., Server], make_cache: Callable[..., RedisCache]) -> None:
-        cache = make_cache(start_server().url)
+    def test_calls_work(self, server: Server, make_cache: Callable[..., RedisCache]) -> None:
+        cache = make_cache(server.url)
 
         async def work() -> None:
             asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
@@ -118,10 +116,8 @@ class TestEagerTasks:
 
         asyncio.run(work())
 
-    def test_cancelled_before_anything_was_sent(
-        self, start_server: Callable[..., Server], make_cache: Callable[..., RedisCache]
-    ) -> None:
-        cache = make_cache(start_server().url)
+    def test_cancelled_before_anything_was_sent(self, server: Server, make_cache: Callable[..., RedisCache]) -> None:
+        cache = make_cache(server.url)
 
         async def work() -> None:
             asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
@@ -147,10 +143,10 @@ class TestContexts:
     def test_the_first_caller_is_forgotten(
         self,
         factory: Callable[[], asyncio.AbstractEventLoop],
-        start_server: Callable[..., Server],
+        server: Server,
         make_cache: Callable[..., RedisCache],
     ) -> None:
-        cache = make_cache(start_server().url)
+        cache = make_cache(server.url)
 
         async def request() -> weakref.ref[_Person]:
             person = _Person()
@@ -172,10 +168,10 @@ class TestContexts:
     def test_every_caller_keeps_his_own(
         self,
         factory: Callable[[], asyncio.AbstractEventLoop],
-        start_server: Callable[..., Server],
+        server: Server,
         make_cache: Callable[..., RedisCache],
     ) -> None:
-        cache = make_cache(start_server().url)
+        cache = make_cache(server.url)
 
         async def request(number: int) -> None:
             _who.set(number)
@@ -189,9 +185,9 @@ class TestContexts:
         asyncio.run(work(), loop_factory=factory)
 
     def test_what_the_loop_calls_for_us_sees_no_context(
-        self, start_server: Callable[..., Server], make_cache: Callable[..., RedisCache]
+        self, server: Server, make_cache: Callable[..., RedisCache]
     ) -> None:
-        cache = make_cache(start_server().url)
+        cache = make_cache(server.url)
         seen: list[object] = []
 
         class Loop(asyncio.SelectorEventLoop):

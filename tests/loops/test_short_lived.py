@@ -165,10 +165,10 @@ def test_async_to_sync_reuses_connections(
 @pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 def test_nothing_keeps_a_closed_loop(
     factory: Callable[[], asyncio.AbstractEventLoop],
-    start_server: Callable[..., Server],
+    server: Server,
     make_cache: Callable[..., RedisCache],
 ) -> None:
-    cache = make_cache(start_server().url)
+    cache = make_cache(server.url)
     for _ in range(3):
         loop = factory()
         loop.run_until_complete(cache.aset("k", "v"))
