@@ -295,7 +295,7 @@ def test_library_name_at_the_server(make_cache: Callable[..., RedisCache], serve
     assert info()["lib-name"] == "django-cachex(shop_v1.0)"
     cache = make_cache(OPTIONS={"lib_name": "mine", "lib_version": "7.8"})
     said = info()
-    assert (said["lib-name"], said["lib-ver"]) == ("mine", 7.8)
+    assert (said["lib-name"], said["lib-ver"]) == ("mine", "7.8")
 
 
 @pytest.mark.parametrize("protocol", [None, 2, 3])

@@ -6,11 +6,14 @@ from typing import Any
 
 __all__ = ["parse_client_info", "parse_info"]
 
+# Names and versions may look like numbers: a client called 007, a library at 1.10.
+_TEXTS = frozenset({"addr", "cmd", "events", "flags", "laddr", "lib-name", "lib-ver", "name", "user"})
+
 
 def parse_info(reply: bytes) -> dict[str, Any]:
     """Return INFO's reply as a dict; lines like ``db0:keys=1,expires=0`` become dicts themselves."""
     info: dict[str, Any] = {}
-    for line in reply.decode().splitlines():
+    for line in reply.decode("utf-8", "surrogateescape").splitlines():
         name, colon, value = line.partition(":")
         if colon and not line.startswith("#"):
             info[name] = _value(value)
@@ -18,9 +21,9 @@ def parse_info(reply: bytes) -> dict[str, Any]:
 
 
 def parse_client_info(reply: bytes) -> dict[str, Any]:
-    """Return CLIENT INFO's reply as a dict."""
-    fields = (field.partition("=") for field in reply.decode().split())
-    return {name: _number(value) for name, _, value in fields}
+    """Return CLIENT INFO's reply as a dict; names and versions stay text."""
+    fields = (field.partition("=") for field in reply.decode("utf-8", "surrogateescape").split())
+    return {name: value if name in _TEXTS else _number(value) for name, _, value in fields}
 
 
 def _value(text: str) -> Any:
