@@ -38,14 +38,14 @@ pub(crate) fn attempt(
         let mut borrowed = node.borrow(py, deadline, now).map_err(Failure::unsent)?;
         let connection = borrowed.connection().map_err(Failure::unsent)?;
         let interval = config.health_check_interval;
-        if interval.is_zero() || connection.used.elapsed() < interval || is_healthy(py, config, connection, deadline) {
+        if interval.is_zero() || connection.used.elapsed() < interval || is_healthy(py, config, connection, deadline)? {
             break borrowed;
         }
     };
     let started = if borrowed.waited { Instant::now() } else { now };
     let connection = borrowed.connection().map_err(Failure::unsent)?;
     let outcome = exchange(py, config, connection, request, deadline, started);
-    if outcome.as_ref().is_err_and(|failure| failure.sent && failure.error.is_timeout()) {
+    if outcome.as_ref().is_err_and(|failure| failure.silent) {
         borrowed.state().suspect();
     }
     if borrowed.connection().is_ok_and(|connection| connection.is_clean()) {
@@ -54,8 +54,18 @@ pub(crate) fn attempt(
     outcome
 }
 
-fn is_healthy(py: Python<'_>, config: &Config, connection: &mut Connection, deadline: Option<Instant>) -> bool {
-    exchange(py, config, connection, &Request::ping(), deadline, Instant::now()).is_ok()
+/// Whether the connection answers. What a signal handler raises meanwhile is an error.
+fn is_healthy(
+    py: Python<'_>,
+    config: &Config,
+    connection: &mut Connection,
+    deadline: Option<Instant>,
+) -> Result<bool, Failure> {
+    match exchange(py, config, connection, &Request::ping(), deadline, Instant::now()) {
+        Err(failure) if failure.error.is_foreign() => Err(failure),
+        // A refusal is an answer too.
+        _ => Ok(connection.is_clean()),
+    }
 }
 
 /// One request on one connection. Afterwards the link is clean exactly if the connection may be used again.
@@ -76,8 +86,14 @@ pub(crate) fn exchange(
         let step = py.detach(|| driver.advance());
         let sent = driver.link.output.total() > before;
         let step = step.map_err(|error| {
-            let error = answers.origin().mark(timed(error, config));
-            Failure { error, sent, connecting: false }
+            let silent = error.is_timeout() && driver.limit.is_reply;
+            let error = if error.is_timeout() {
+                let limit = if silent { config.socket_timeout } else { config.operation_timeout };
+                Error::timeout("no reply", limit)
+            } else {
+                error
+            };
+            Failure { error: answers.origin().mark(error), sent, connecting: false, silent }
         })?;
         match step {
             Step::Interrupted => py.check_signals().map_err(|error| Failure::sent(Error::foreign(error)))?,
@@ -97,6 +113,8 @@ pub(crate) fn exchange(
 /// How long the next reply may take.
 struct Limit {
     due: Option<Instant>,
+    /// It is the limit on one reply, not what is left of the limit on the whole operation.
+    is_reply: bool,
     /// What is left, as long as no time has been spent waiting.
     whole: Option<Duration>,
     spent: bool,
@@ -106,7 +124,7 @@ impl Limit {
     fn new(config: &Config, deadline: Option<Instant>, now: Instant) -> Self {
         let reply = config.socket_timeout.map(|limit| now + limit);
         let due = [reply, deadline].into_iter().flatten().min();
-        Self { due, whole: due.map(|due| due.saturating_duration_since(now)), spent: false }
+        Self { due, is_reply: due == reply, whole: due.map(|due| due.saturating_duration_since(now)), spent: false }
     }
 
     /// Fails with `TimedOut` when nothing is left.
@@ -120,10 +138,6 @@ impl Limit {
             None => Err(io::ErrorKind::TimedOut.into()),
         }
     }
-}
-
-fn timed(error: Error, config: &Config) -> Error {
-    if error.is_timeout() { Error::timeout("no reply", config.socket_timeout) } else { error }
 }
 
 /// A link, its socket, and the time limit of the next reply.

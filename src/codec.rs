@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyInt, PyList, PyString};
+use pyo3::types::{PyBytes, PyInt, PyString};
 use pyo3::{PyTypeInfo, intern};
 
 use crate::errors::{Error, Kind};
@@ -122,15 +122,6 @@ impl Codec {
         }
         let error = Error::new(Kind::Serializer, "no configured serializer can read the stored bytes");
         Err(last.map_or(error.clone(), |last| error.caused_by(last)).into())
-    }
-
-    /// `decode` for each item of a list; `None` stays `None`.
-    fn decode_all<'py>(&self, items: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyList>> {
-        let decoded = PyList::empty(items.py());
-        for item in items {
-            decoded.append(if item.is_none() { item } else { self.decode(&item)? })?;
-        }
-        Ok(decoded)
     }
 }
 

@@ -73,6 +73,8 @@ impl Kind {
             "CLUSTERDOWN" => Self::ClusterDown,
             "LOADING" => Self::BusyLoading,
             "NOAUTH" | "WRONGPASS" => Self::Authentication,
+            // They come instead of a welcome, and the connection is closed.
+            "DENIED" => Self::Connection,
             "ERR" if text.starts_with("ERR max number of clients") => Self::Connection,
             _ => Self::Response,
         }
@@ -172,6 +174,11 @@ impl Error {
 
     pub(crate) fn is_lost_connection(&self) -> bool {
         self.kind == Kind::Connection && !self.foreign
+    }
+
+    /// Application code raised it.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.foreign
     }
 
     pub(crate) fn is_timeout(&self) -> bool {

@@ -104,6 +104,7 @@ impl State {
                 return Some(taken);
             }
             self.stock.lock().borrowed -= 1;
+            self.freed.notify_one();
         }
         None
     }

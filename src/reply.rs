@@ -4,6 +4,7 @@
 //! them, error replies inside aggregates are exception objects.
 
 use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use pyo3::ffi;
@@ -11,7 +12,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyList};
 
 use crate::config::Config;
-use crate::errors::Error;
+use crate::errors::{Error, Kind};
+use crate::injection::{self, Point};
 use crate::request::Request;
 use crate::wire::{Element, Elements};
 
@@ -38,14 +40,22 @@ impl Origin<'_> {
 
 /// The answer that a frame holds. What Python cannot make out of it is refused as well, so every frame has an answer.
 pub(crate) fn convert(py: Python<'_>, frame: &[u8], origin: Origin<'_>) -> Reply {
-    objects(py, frame, origin).unwrap_or_else(|error| Reply::Refused(Error::foreign(error)))
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        injection::trip(Point::Read);
+        objects(py, frame, origin)
+    }));
+    match made {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(error)) => Reply::Refused(Error::foreign(error)),
+        Err(_) => Reply::Refused(origin.mark(Error::new(Kind::Internal, "internal failure while reading a reply"))),
+    }
 }
 
 fn objects(py: Python<'_>, frame: &[u8], origin: Origin<'_>) -> PyResult<Reply> {
     let mut open: Vec<(Vec<Bound<'_, PyAny>>, usize)> = Vec::new();
     for element in Elements::of(frame) {
         let mut value = match element {
-            Element::Bytes(bytes) => PyBytes::new(py, bytes).into_any(),
+            Element::Bytes(bytes) => Landing::of(py, bytes)?.into_any(),
             Element::Integer(value) => value.into_pyobject(py)?.into_any(),
             Element::Null => py.None().into_bound(py),
             // Python may refuse so many digits: then they stay text.
@@ -146,10 +156,19 @@ impl Landing {
         Ok(Self { bytes: bytes.unbind(), len, filled: 0 })
     }
 
+    /// A copy of `bytes`; unlike `PyBytes::new` it raises when there is no memory.
+    fn of<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let mut landing = Self::new(py, bytes.len())?;
+        landing.copy(bytes);
+        Ok(landing.bytes.into_bound(py))
+    }
+
     pub(crate) fn copy(&mut self, bytes: &[u8]) {
-        for (slot, byte) in self.unfilled().iter_mut().zip(bytes) {
-            slot.write(*byte);
-        }
+        let target = self.unfilled();
+        let len = bytes.len().min(target.len());
+        // SAFETY: `u8` and `MaybeUninit<u8>` have the same layout, and initialised bytes may stand for uninitialised.
+        let source = unsafe { &*(std::ptr::from_ref(&bytes[..len]) as *const [MaybeUninit<u8>]) };
+        target[..len].copy_from_slice(source);
         self.filled(bytes.len());
     }
 

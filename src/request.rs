@@ -183,6 +183,9 @@ impl Request {
             let spec = spec.get();
             pack(batch.add(spec), spec, &args, limit)?;
         }
+        if batch.names.is_empty() {
+            return Err(PyValueError::new_err("no command"));
+        }
         Ok(batch.finish())
     }
 
@@ -276,7 +279,8 @@ fn pack(payload: &mut Payload, spec: &Spec, args: &Bound<'_, PyTuple>, limit: Op
 }
 
 fn argument(payload: &mut Payload, spec: &Spec, arg: &Bound<'_, PyAny>, limit: Option<usize>) -> PyResult<()> {
-    let size = arg.cast::<PyBytes>().map_or(0, |bytes| bytes.as_bytes().len());
+    // Text and buffers are measured too, before they are copied.
+    let size = if arg.is_exact_instance_of::<PyInt>() { 0 } else { arg.len().unwrap_or(0) };
     if let Some(limit) = limit.filter(|limit| size > *limit) {
         let text = format!("a value of {size} bytes is larger than max_value_size ({limit})");
         return Err(Error::new(Kind::ValueTooLarge, text).during(&spec.name).into());

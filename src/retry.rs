@@ -13,15 +13,17 @@ pub(crate) struct Failure {
     pub(crate) sent: bool,
     /// The server could not be reached: another attempt at once is as good as a later one.
     pub(crate) connecting: bool,
+    /// The server owed a reply and said nothing for `socket_timeout`.
+    pub(crate) silent: bool,
 }
 
 impl Failure {
     pub(crate) fn unsent(error: Error) -> Self {
-        Self { error, sent: false, connecting: true }
+        Self { error, sent: false, connecting: true, silent: false }
     }
 
     pub(crate) fn sent(error: Error) -> Self {
-        Self { error, sent: true, connecting: false }
+        Self { error, sent: true, connecting: false, silent: false }
     }
 }
 

@@ -160,9 +160,14 @@ impl Transport {
         buffer.fill(MaybeUninit::new(0));
         // SAFETY: just initialised.
         let buffer = unsafe { &mut *(std::ptr::from_mut(buffer) as *mut [u8]) };
+        let mut waited = false;
         loop {
             match tls.reader().read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // The caller has to see how much of his time is left before he waits for the rest of a record.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && waited => {
+                    return Err(io::ErrorKind::Interrupted.into());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => waited = wait == Wait::Yes,
                 // A peer that closes without a close-notify is just gone.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 done => return done,

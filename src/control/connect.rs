@@ -49,9 +49,12 @@ async fn establish(config: &Arc<Config>, deadline: Option<tokio::time::Instant>)
     match &config.address {
         Address::Unix { path } => {
             let mut stream = UnixStream::connect(path).await.map_err(|error| Error::io("connecting failed", &error))?;
+            let watch = Watch::new(stream.as_raw_fd());
             let link = handshake::shake(&mut stream, config, &credentials).await?;
             let stream = stream.into_std().map_err(|error| Error::io("connecting failed", &error))?;
-            finish(config, RawSocket::from(stream), None, link)
+            let connection = finish(config, RawSocket::from(stream), None, link)?;
+            watch.hand_over();
+            Ok(connection)
         }
         Address::Tcp { host, port } => {
             let (mut stream, watch) = dial(config, host, *port, deadline).await?;
@@ -102,6 +105,11 @@ fn finish(
 struct Watch(RawFd);
 
 impl Watch {
+    fn new(fd: RawFd) -> Self {
+        fork::opened(fd);
+        Self(fd)
+    }
+
     /// A [`Socket`] keeps it there from now on.
     fn hand_over(self) {
         std::mem::forget(self);
@@ -128,8 +136,7 @@ async fn dial(
         let left = u32::try_from(addresses.len() - index).unwrap_or(1);
         let dialling = async {
             let socket = prepared(config, *address)?;
-            let watch = Watch(socket.as_raw_fd());
-            fork::opened(watch.0);
+            let watch = Watch::new(socket.as_raw_fd());
             let stream = TcpSocket::from_std_stream(socket.into()).connect(*address).await?;
             Ok::<_, io::Error>((stream, watch))
         };

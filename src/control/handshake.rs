@@ -92,11 +92,15 @@ where
         if link.in_flight() == 0 {
             break;
         }
-        let n = stream.read(link.spare()).await.map_err(|error| lost(&error))?;
-        if n == 0 {
-            return Err(written.err().map_or_else(Error::closed, |error| lost(&error)));
+        // Before it hung up, the server may have said why.
+        match stream.read(link.spare()).await {
+            Ok(0) => {
+                let closed = || written.err().map_or_else(Error::closed, |error| lost(&error));
+                return Err(failure.unwrap_or_else(closed));
+            }
+            Ok(n) => link.filled(n),
+            Err(error) => return Err(failure.unwrap_or_else(|| lost(&error))),
         }
-        link.filled(n);
     }
     match failure {
         Some(error) => Err(error),
@@ -107,7 +111,7 @@ where
 fn meaning(refusal: Refusal, text: &[u8]) -> Option<Error> {
     let error = Error::reply(text);
     match refusal {
-        _ if error.kind == Kind::Authentication => Some(error),
+        _ if matches!(error.kind, Kind::Authentication | Kind::Connection) => Some(error),
         Refusal::Fatal => Some(error),
         Refusal::Authentication if error.kind == Kind::BusyLoading => Some(error),
         Refusal::Authentication => Some(error.into_authentication()),

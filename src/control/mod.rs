@@ -80,9 +80,13 @@ fn enqueue(task: Task) {
     let (sender, receiver) = unbounded_channel();
     // The receiver is right here, so this cannot fail.
     let _ = sender.send(task);
-    let thread = std::thread::Builder::new().name("django-cachex".to_owned()).spawn(move || run(receiver));
-    // Without a thread, dropping the receiver completes every task with an error.
-    *tasks = thread.is_ok().then_some(sender);
+    *tasks = Some(sender);
+    drop(tasks);
+    // Without a thread the receiver is dropped, which completes every task with an error. That may run Python code, so
+    // the lock is not held here.
+    if std::thread::Builder::new().name("django-cachex".to_owned()).spawn(move || run(receiver)).is_err() {
+        process.1.lock().take();
+    }
 }
 
 fn run(mut receiver: UnboundedReceiver<Task>) {

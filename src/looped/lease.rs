@@ -11,13 +11,16 @@ use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use pyo3::{PyTraverseError, intern};
 
+use super::dispatch;
 use super::leases::sweep;
 use super::open::Open;
 use super::waiter::Waiter;
+use crate::control::Watch;
 use crate::errors::{Error, Kind};
 use crate::node::{Connection, FRESH, Node, State};
 use crate::retry::Failure;
 use crate::sync::Mutex;
+use crate::transport::Transport;
 use crate::{control, imports};
 
 /// So many unsent requests are sent at once, plus one for every so many in flight: the server works on them while the
@@ -125,7 +128,11 @@ impl Lease {
             Next::Write => Self::write(slf, event_loop)?,
             Next::Flush => Self::schedule_flush(slf, event_loop)?,
             Next::Connect => Self::connect(slf, event_loop)?,
-            Next::Lost => Self::lose(slf, event_loop, &Error::closed()),
+            Next::Lost => {
+                // The server closed it while it was idle: nothing of this was sent, and no attempt was made.
+                let (_, queued) = Self::tear_down(slf, event_loop);
+                queued.into_iter().try_for_each(|waiter| dispatch(event_loop, waiter))?;
+            }
         }
         Self::set_alarm(slf, event_loop, deadline)
     }
@@ -190,22 +197,15 @@ impl Lease {
         };
         let fd = transport.fd();
         let watch = match Self::register(slf, event_loop, "add_reader", fd, "on_readable") {
-            Ok(()) => None,
+            Ok(()) => Ok(None),
             Err(error) if error.is_instance_of::<PyNotImplementedError>(py) => {
-                let lease = slf.clone().unbind();
-                // Nothing but the loop's owner may keep it alive.
-                let event_loop = PyWeakrefReference::new(event_loop)?.unbind();
-                Some(control::watch(&transport, move || {
-                    let told = Python::try_attach(|py| {
-                        let event_loop = event_loop.bind(py).upgrade()?;
-                        let callback = lease.bind(py).getattr(intern!(py, "on_readable")).ok()?;
-                        event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (callback,)).map(drop).ok()
-                    });
-                    told.flatten().is_some()
-                })?)
+                Self::watch(slf, event_loop, &transport).map(Some)
             }
+            Err(error) => Err(Error::foreign(error)),
+        };
+        let watch = match watch {
+            Ok(watch) => watch,
             Err(error) => {
-                let error = Error::foreign(error);
                 Self::lose(slf, event_loop, &error);
                 return Ok(());
             }
@@ -213,7 +213,25 @@ impl Lease {
         let open = Open::new(link, transport, watch);
         this.inner.lock().phase = Phase::Open(Box::new(open));
         this.refill();
-        Self::write(slf, event_loop)
+        Self::write(slf, event_loop)?;
+        // The timer that was set while connecting knew nothing of replies.
+        Self::set_alarm(slf, event_loop, None)
+    }
+
+    /// Has the control plane watch the socket for a loop that cannot.
+    fn watch(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>, transport: &Transport) -> Result<Watch, Error> {
+        let lease = slf.clone().unbind();
+        // Nothing but the loop's owner may keep it alive.
+        let event_loop = PyWeakrefReference::new(event_loop).map_err(Error::foreign)?.unbind();
+        let tell = move || {
+            let told = Python::try_attach(|py| {
+                let event_loop = event_loop.bind(py).upgrade()?;
+                let callback = lease.bind(py).getattr(intern!(py, "on_readable")).ok()?;
+                event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (callback,)).map(drop).ok()
+            });
+            told.flatten().is_some()
+        };
+        control::watch(transport, tell).map_err(|error| Error::io("watching the connection failed", &error))
     }
 
     /// Registers a callback in an empty context: else the first request's context would live, and be seen, for ever.
@@ -327,12 +345,26 @@ impl Lease {
 
     /// Gives the connection up: whoever waits for it tries again, or fails with `error`.
     pub(super) fn lose(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>, error: &Error) {
+        let node = &slf.get().node;
+        let (waiting, queued) = Self::tear_down(slf, event_loop);
+        for (waiter, sent) in waiting {
+            waiter.fail(event_loop, node, Failure { error: error.clone(), sent, connecting: false, silent: false });
+        }
+        for waiter in queued {
+            waiter.fail(event_loop, node, Failure::unsent(error.clone()));
+        }
+    }
+
+    /// Closes the connection. Returns who was owed a reply, and whether the request may have reached the server; and who
+    /// was not on the link yet.
+    fn tear_down(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> (Vec<(Waiter, bool)>, VecDeque<Waiter>) {
         let py = slf.py();
-        let this = slf.get();
         let (phase, queued) = {
+            let this = slf.get();
             let mut inner = this.inner.lock();
             (std::mem::replace(&mut inner.phase, Phase::Vacant), std::mem::take(&mut inner.queue))
         };
+        let mut waiting = Vec::new();
         if let Phase::Open(mut open) = phase {
             // Before the descriptor is closed, or its number may be somebody else's by then.
             if open.watch.is_none() && open.transport.is_ours() {
@@ -343,16 +375,12 @@ impl Lease {
                 }
             }
             let written = open.link.output.total();
-            let waiters: Vec<Waiter> = open.link.abandon().collect();
-            drop(open);
-            for waiter in waiters {
+            waiting.extend(open.link.abandon().map(|waiter| {
                 let sent = written > waiter.offset;
-                waiter.fail(event_loop, &this.node, Failure { error: error.clone(), sent, connecting: false });
-            }
+                (waiter, sent)
+            }));
         }
-        for waiter in queued {
-            waiter.fail(event_loop, &this.node, Failure::unsent(error.clone()));
-        }
+        (waiting, queued)
     }
 
     /// Takes the connection back from a loop that is closed.

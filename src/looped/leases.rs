@@ -41,7 +41,8 @@ impl Leases {
             lease: PyWeakrefReference::new(lease.as_any())?.unbind(),
         };
         let mut entries = self.0.lock();
-        entries.retain(|other| other.id != id);
+        // A loop that has gone has taken its lease along.
+        entries.retain(|other| other.id != id && other.lease.bind(event_loop.py()).upgrade().is_some());
         entries.push(entry);
         Ok(())
     }

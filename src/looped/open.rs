@@ -7,8 +7,7 @@ use pyo3::prelude::*;
 
 use super::waiter::{Outcome, Waiter};
 use crate::control::Watch;
-use crate::errors::Error;
-use crate::injection::{self, Point};
+use crate::errors::{Error, Kind};
 use crate::node::{Connection, Node};
 use crate::reply::{self, Landing};
 use crate::transport::{Transport, Wait};
@@ -73,7 +72,6 @@ impl Open {
                 return Err(Error::closed());
             }
             self.progress = Instant::now();
-            injection::trip(Point::Read);
             self.take(py, node, done)?;
             // A large value keeps arriving, and the TLS session may hold records that the socket no longer shows.
             if n < room && self.landing.is_none() && !drain && !self.transport.is_tls() {
@@ -108,17 +106,19 @@ impl Open {
             let value = landing.map_or_else(|| py.None(), Landing::into_bytes);
             reply::add(py, &waiter.request, &mut waiter.values, reply::Reply::Value(value))
         };
+        // Whoever is off the link must get an answer.
+        let incomplete = || Err(Error::new(Kind::Internal, "a reply is missing"));
         while let Some(received) = self.link.receive().map_err(Error::protocol)? {
             match received {
                 Received::Part(waiter, frame) => drop(convert(waiter, frame)),
                 Received::PartLarge(waiter) => drop(landed(waiter, self.landing.take())),
                 Received::Last(mut waiter, frame) => {
-                    let outcome = convert(&mut waiter, frame);
-                    done.extend(outcome.map(|outcome| (waiter, outcome)));
+                    let outcome = convert(&mut waiter, frame).unwrap_or_else(incomplete);
+                    done.push((waiter, outcome));
                 }
                 Received::LastLarge(mut waiter) => {
-                    let outcome = landed(&mut waiter, self.landing.take());
-                    done.extend(outcome.map(|outcome| (waiter, outcome)));
+                    let outcome = landed(&mut waiter, self.landing.take()).unwrap_or_else(incomplete);
+                    done.push((waiter, outcome));
                 }
             }
         }

@@ -116,12 +116,16 @@ struct Resend(Mutex<Option<Waiter>>);
 
 #[pymethods]
 impl Resend {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(waiter) = self.0.lock().take() else { return Ok(()) };
+    fn __call__(&self, py: Python<'_>) {
+        let Some(waiter) = self.0.lock().take() else { return };
         if waiter.is_done(py) {
-            return Ok(());
+            return;
         }
-        dispatch(&imports::running_loop(py)?.call0()?, waiter)
+        let future = waiter.future.clone_ref(py);
+        let again = imports::running_loop(py).and_then(Bound::call0).and_then(|running| dispatch(&running, waiter));
+        if let Err(error) = again {
+            let _ = future.bind(py).call_method1(intern!(py, "set_exception"), (error,));
+        }
     }
 
     // The signature is PyO3's.

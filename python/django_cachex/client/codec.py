@@ -65,7 +65,9 @@ def _maker(option: str, value: object, methods: tuple[str, ...]) -> Maker:
             if error.__cause__ is not None and isinstance(error.__cause__, (AttributeError, ValueError)):
                 raise ImproperlyConfigured(f"Option {option!r}: cannot import {value!r}: {error}") from error
             raise
-    make: Maker = value if callable(value) else lambda: value
+    # An instance may be callable besides; a class has the methods too.
+    ready = not isinstance(value, type) and all(hasattr(value, method) for method in methods)
+    make: Maker = value if callable(value) and not ready else lambda: value
     made = make()
     for method in methods:
         if not callable(getattr(made, method, None)):
