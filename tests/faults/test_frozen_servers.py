@@ -186,7 +186,7 @@ class TestBlackHole:
         server = start_server()
         proxy = start_proxy(server)
         cache = make_cache(proxy.url, OPTIONS={"socket_timeout": 0.5})
-        together = threading.Barrier(20)
+        together = threading.Barrier(20, timeout=30)
 
         def run(_: int) -> None:
             for _ in range(5):

@@ -47,7 +47,7 @@ def test_no_reply_is_taken_for_another(
     proxy = start_proxy(start_server(password="a password"))
     cache = make_cache(proxy.url, OPTIONS={**_EVERYTHING, "protocol": protocol})
     call(cache.set, "k", "v")
-    connects = size(200, 2_500)
+    connects = size(150, 2_500)
     before = len(proxy.accepted())
     for number in range(connects):
         if number % 2:

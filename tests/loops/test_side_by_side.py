@@ -57,7 +57,7 @@ def test_64_threads(
     server = start_server()
     cache = make_cache(server.url)
     threads, calls = 64, size(300, 3_000)
-    together = threading.Barrier(threads)
+    together = threading.Barrier(threads, timeout=30)
 
     def run(thread: int) -> int:
         together.wait()
