@@ -108,13 +108,13 @@ class TestRestart:
         with ThreadPoolExecutor(11) as pool:
             callers = [*(pool.submit(thread, index) for index in range(10)), pool.submit(asyncio.run, tasks())]
             restarted = 0.0
-            for _ in range(3):
+            for wait in (1.0, 1.0, 1.5):
                 time.sleep(0.2)
                 server.kill()
                 time.sleep(0.3)
                 server.start()
                 restarted = time.monotonic()
-                time.sleep(1.5)
+                time.sleep(wait)
             over.set()
             for caller in callers:
                 caller.result()
@@ -169,7 +169,7 @@ class TestIdle:
         cache = make_cache(server.url)
         together = threading.Barrier(16, timeout=30)
         call = Caller("sync")
-        kills = size(50, 1_000)
+        kills = size(150, 1_000)
 
         def run(_: int) -> list[Exception]:
             errors = []
