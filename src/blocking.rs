@@ -48,6 +48,9 @@ pub(crate) fn attempt(
     if outcome.as_ref().is_err_and(|failure| failure.silent) {
         borrowed.state().suspect();
     }
+    if outcome.as_ref().is_err_and(|failure| failure.error.is_lost_connection()) {
+        borrowed.state().distrust();
+    }
     if borrowed.connection().is_ok_and(|connection| connection.is_clean()) {
         borrowed.give_back();
     }

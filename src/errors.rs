@@ -205,12 +205,16 @@ pub(crate) fn class(py: Python<'_>, kind: Kind) -> PyResult<Bound<'_, PyType>> {
 }
 
 /// Runs `work`; a panic becomes an internal error instead of an exception that no `except Exception` catches.
+pub(crate) fn contained<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::new(Kind::Internal, "internal failure").into()))
+}
+
+/// The same for a call of the application's, where tests can ask for a panic.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
-    let work = || {
+    contained(|| {
         injection::trip(Point::Call);
         work()
-    };
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::new(Kind::Internal, "internal failure").into()))
+    })
 }
 
 fn plain(error: &io::Error) -> String {

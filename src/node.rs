@@ -119,6 +119,18 @@ impl State {
         drop(self.take_all_idle());
     }
 
+    /// A connection was lost. If the server closed one, it may have closed all: each idle one, however recently used, is
+    /// looked at before it is used again.
+    pub(crate) fn distrust(&self) {
+        let mut stock = self.stock.lock();
+        while let Some(connection) = self.returned.pop() {
+            stock.idle.push(connection);
+        }
+        for connection in &mut stock.idle {
+            connection.used = connection.used.checked_sub(FRESH).unwrap_or(connection.used);
+        }
+    }
+
     fn take_all_idle(&self) -> Vec<Connection> {
         let mut taken = std::mem::take(&mut self.stock.lock().idle);
         while let Some(connection) = self.returned.pop() {

@@ -16,7 +16,7 @@ use super::leases::sweep;
 use super::open::Open;
 use super::waiter::Waiter;
 use crate::control::Watch;
-use crate::errors::{Error, Kind};
+use crate::errors::{Error, Kind, contained};
 use crate::node::{Connection, FRESH, Node, State};
 use crate::retry::Failure;
 use crate::sync::Mutex;
@@ -346,6 +346,9 @@ impl Lease {
     /// Gives the connection up: whoever waits for it tries again, or fails with `error`.
     pub(super) fn lose(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>, error: &Error) {
         let node = &slf.get().node;
+        if error.is_lost_connection() {
+            slf.get().state.distrust();
+        }
         let (waiting, queued) = Self::tear_down(slf, event_loop);
         for (waiter, sent) in waiting {
             waiter.fail(event_loop, node, Failure { error: error.clone(), sent, connecting: false, silent: false });
@@ -410,16 +413,16 @@ impl Drop for Lease {
 #[pymethods]
 impl Lease {
     fn on_readable(slf: &Bound<'_, Self>) -> PyResult<()> {
-        Self::read(slf, &imports::running_loop(slf.py())?.call0()?, false)
+        contained(|| Self::read(slf, &imports::running_loop(slf.py())?.call0()?, false))
     }
 
     fn on_writable(slf: &Bound<'_, Self>) -> PyResult<()> {
-        Self::write(slf, &imports::running_loop(slf.py())?.call0()?)
+        contained(|| Self::write(slf, &imports::running_loop(slf.py())?.call0()?))
     }
 
     fn flush(slf: &Bound<'_, Self>) -> PyResult<()> {
         slf.get().inner.lock().flushing = false;
-        Self::write(slf, &imports::running_loop(slf.py())?.call0()?)
+        contained(|| Self::write(slf, &imports::running_loop(slf.py())?.call0()?))
     }
 
     fn on_connected(slf: &Bound<'_, Self>) -> PyResult<()> {
