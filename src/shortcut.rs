@@ -124,11 +124,14 @@ impl Shortcut {
             return Ok(None);
         }
         let (maker, codec) = (common.keys.get(), self.codec.get());
+        // All keys first: the long way would encode anew what was encoded before a key that it has to make.
         let mut items = Vec::with_capacity(data.len());
-        // A copy: a serializer is application code, and might change the dict.
-        for (key, value) in data.copy()? {
+        for (key, value) in data {
             let Some(made) = maker.valid(cache, &key, version)? else { return Ok(None) };
-            items.push((made, codec.encode(&value)?));
+            items.push((made, value));
+        }
+        for (_, value) in &mut items {
+            *value = codec.encode(value)?;
         }
         match timeout {
             None => Request::mset(&common.mset, &items, limit),
