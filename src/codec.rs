@@ -28,12 +28,19 @@ struct Compressor {
 pub(crate) struct Codec {
     serializers: Vec<Serializer>,
     compressors: Vec<Compressor>,
+    /// The largest payload that may come out of a compressor, in bytes.
+    limit: Option<usize>,
 }
 
 #[pymethods]
 impl Codec {
     #[new]
-    fn new(py: Python<'_>, serializers: &Bound<'_, PyAny>, compressors: &Bound<'_, PyAny>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        serializers: &Bound<'_, PyAny>,
+        compressors: &Bound<'_, PyAny>,
+        limit: Option<usize>,
+    ) -> PyResult<Self> {
         let own = imports::pickle_serializer(py)?;
         let serializers = serializers
             .try_iter()?
@@ -54,7 +61,7 @@ impl Codec {
                 Ok(Compressor { object: object.unbind(), min_length })
             })
             .collect::<PyResult<Vec<_>>>()?;
-        Ok(Self { serializers, compressors })
+        Ok(Self { serializers, compressors, limit })
     }
 
     /// What is stored for `value`: an exact int as it is, anything else as bytes.
@@ -142,7 +149,14 @@ impl Codec {
         let too_large = errors::class(py, Kind::ValueTooLarge)?;
         for compressor in &self.compressors {
             match compressor.object.bind(py).call_method1(intern!(py, "decompress"), (data,)) {
-                Ok(payload) => return Ok(payload),
+                Ok(payload) => {
+                    let size = payload.len()?;
+                    if let Some(limit) = self.limit.filter(|limit| size > *limit) {
+                        let text = format!("{size} bytes are more than max_decompressed_size ({limit})");
+                        return Err(Error::new(Kind::ValueTooLarge, text).into());
+                    }
+                    return Ok(payload);
+                }
                 Err(error) if error.is_instance(py, &too_large) => return Err(error),
                 Err(error) if error.is_instance(py, PyException::type_object(py).as_any()) => {}
                 Err(error) => return Err(error),

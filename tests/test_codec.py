@@ -487,3 +487,37 @@ def test_decimal_fractions(data: bytes, value: float) -> None:
 def test_no_decimal_fractions(data: bytes) -> None:
     with pytest.raises(SerializerError):
         backend().decode(data)
+
+
+class _Zlib(BaseCompressor):
+    def _compress(self, data: bytes) -> bytes:
+        return zlib.compress(data)
+
+    def _decompress(self, data: bytes) -> bytes:
+        return zlib.decompress(data)
+
+
+def test_what_decompresses_to_too_much_is_refused(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    value = "x" * 5000
+    call(make_cache(OPTIONS={"compressor": _Zlib}).set, "k", value)
+    assert call(make_cache(OPTIONS={"compressor": _Zlib, "max_decompressed_size": 6000}).get, "k") == value
+    small = make_cache(OPTIONS={"compressor": _Zlib, "max_decompressed_size": 4000})
+    with pytest.raises(ValueTooLargeError, match=r"more than max_decompressed_size \(4000\)"):
+        call(small.get, "k")
+    with pytest.raises(ValueTooLargeError):
+        call(small.get_many, ["k"])
+
+
+def test_set_many_encodes_each_value_once(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    encoded: list[Any] = []
+
+    class Counting(Json):
+        def _dumps(self, obj: Any) -> bytes:
+            encoded.append(obj)
+            return super()._dumps(obj)
+
+    cache = make_cache(OPTIONS={"serializer": Counting})
+    # A key that is no str has to take the long way.
+    call(cache.set_many, {"a": "one", 2: "two"}, 60)
+    assert encoded == ["one", "two"]
+    assert call(cache.get_many, ["a", 2]) == {"a": "one", 2: "two"}

@@ -38,7 +38,7 @@ def build_codec(settings: Settings) -> tuple[list[Any], list[Any], Codec]:
             _makers("compressor", options.get("compressor"), ("compress", "decompress"), default=None),
         )
     serializers, compressors = ([make() for make in group] for group in makers)
-    built = serializers, compressors, Codec(serializers, compressors)
+    built = serializers, compressors, Codec(serializers, compressors, settings.max_decompressed_size)
     # An application's serializer may keep state and expect, as under Django, to belong to one client. Ours do not.
     if all(type(made).__module__.startswith("django_cachex.") for made in (*serializers, *compressors)):
         settings.memo["codec"] = built
