@@ -258,29 +258,24 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
             raise error
         report(error)
 
+    def _found(self, data: int | bytes | None, default: Any) -> Any:
+        if data is None:
+            return default
+        try:
+            return self.decode(data)
+        except SerializerError as error:
+            self._missing(error)
+            return default
+
     # Django's methods
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value at *key*, or *default* if there is none (GET)."""
-        data = self._engine.call(_GET, (key,))
-        if data is None:
-            return default
-        try:
-            return self.decode(data)
-        except SerializerError as error:
-            self._missing(error)
-            return default
+        return self._found(self._engine.call(_GET, (key,)), default)
 
     async def aget(self, key: str, default: Any = None) -> Any:
         """Return the value at *key*, or *default* if there is none (GET)."""
-        data = await self._async_engine.send(_GET, (key,))
-        if data is None:
-            return default
-        try:
-            return self.decode(data)
-        except SerializerError as error:
-            self._missing(error)
-            return default
+        return self._found(await self._async_engine.send(_GET, (key,)), default)
 
     @command("SET", write=True)
     def add(self, key: str, value: Any, timeout: int | None) -> Command[bool]:
