@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Duration", "Moment", "as_keys", "milliseconds", "moment"]
+__all__ = ["Duration", "Field", "Moment", "as_keys", "field_text", "milliseconds", "moment"]
 
 type Duration = int | float | timedelta
+type Field = str | bytes | int | float
 type Moment = int | float | datetime
 
 
@@ -58,3 +59,16 @@ def as_keys(keys: str | Iterable[str]) -> list[str]:
     if not listed:
         raise ValueError("at least one key is needed")
     return listed
+
+
+def field_text(field: Field) -> str | bytes:
+    """Return a hash field, a stream field's name, an entry id, or the name of a group or consumer as it is sent.
+
+    Raises:
+        TypeError: it is no text, bytes or number.
+    """
+    if isinstance(field, (str, bytes)):
+        return field
+    if isinstance(field, (int, float)):
+        return str(field)
+    raise TypeError(f"str, bytes, int or float expected, not {type(field).__name__}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django_cachex.exceptions import ResponseError
 
-__all__ = ["done", "flag", "integer", "items", "text"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["done", "flag", "integer", "items", "number", "text", "texts", "value", "values"]
 
 
 def _unexpected(reply: object) -> ResponseError:
@@ -37,6 +40,39 @@ def items(reply: Any, length: int | None = None) -> list[Any]:
     if not isinstance(reply, list) or (length is not None and len(reply) != length):
         raise _unexpected(reply)
     return reply
+
+
+def number(reply: Any) -> float:
+    """Return a number that came as text, "inf" and "-inf" included."""
+    digits = text(reply)
+    try:
+        return float(digits)
+    except ValueError as error:
+        raise ResponseError("unexpected reply: a number was expected") from error
+
+
+def texts(reply: Any) -> list[str]:
+    """Return an array of strings as text."""
+    return [text(item) for item in items(reply)]
+
+
+def value(decode: Callable[[bytes], Any]) -> Callable[[Any], Any]:
+    """Return what makes a value out of a string reply, and ``None`` out of the server's nil."""
+
+    def found(reply: Any) -> Any:
+        if reply is None:
+            return None
+        if type(reply) is not bytes:
+            raise _unexpected(reply)
+        return decode(reply)
+
+    return found
+
+
+def values(decode: Callable[[bytes], Any]) -> Callable[[Any], list[Any]]:
+    """Return what makes values out of an array reply, with ``None`` for each nil in it."""
+    one = value(decode)
+    return lambda reply: [one(item) for item in items(reply)]
 
 
 def done(_: Any) -> bool:
