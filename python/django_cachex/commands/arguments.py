@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-__all__ = ["Duration", "Field", "Moment", "as_keys", "field_text", "milliseconds", "moment"]
+__all__ = ["Duration", "Field", "Moment", "as_keys", "encoded", "field_text", "milliseconds", "moment"]
 
 type Duration = int | float | timedelta
 type Field = str | bytes | int | float
@@ -55,10 +55,43 @@ def as_keys(keys: str | Iterable[str]) -> list[str]:
     Raises:
         ValueError: there is none.
     """
-    listed = [keys] if isinstance(keys, str) else list(keys)
+    return [keys] if isinstance(keys, str) else some("key", keys)
+
+
+def some[T](what: str, given: Iterable[T]) -> list[T]:
+    """Return what was *given* as a list.
+
+    Raises:
+        ValueError: there is nothing.
+    """
+    listed = list(given)
     if not listed:
-        raise ValueError("at least one key is needed")
+        raise ValueError(f"at least one {what} is needed")
     return listed
+
+
+def choice(given: str, *words: str) -> str:
+    """Return which of *words* was given, in whatever case.
+
+    Raises:
+        ValueError: none of them.
+    """
+    word = str(given).upper()
+    if word not in words:
+        raise ValueError(f"{' or '.join(words)} expected")
+    return word
+
+
+def encoded(encode: Callable[[Any], int | bytes], values: Iterable[Any]) -> list[int | bytes]:
+    """Return values as they are stored.
+
+    Raises:
+        ValueError: there is none.
+    """
+    stored = [encode(value) for value in values]
+    if not stored:
+        raise ValueError("at least one value is needed")
+    return stored
 
 
 def field_text(field: Field) -> str | bytes:

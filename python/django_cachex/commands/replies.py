@@ -9,7 +9,7 @@ from django_cachex.exceptions import ResponseError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["done", "flag", "integer", "items", "number", "text", "texts", "value", "values"]
+__all__ = ["done", "fields", "flag", "integer", "items", "number", "page", "text", "texts", "value", "values"]
 
 
 def _unexpected(reply: object) -> ResponseError:
@@ -69,10 +69,32 @@ def value(decode: Callable[[bytes], Any]) -> Callable[[Any], Any]:
     return found
 
 
-def values(decode: Callable[[bytes], Any]) -> Callable[[Any], list[Any]]:
-    """Return what makes values out of an array reply, with ``None`` for each nil in it."""
+def values(decode: Callable[[bytes], Any], length: int | None = None) -> Callable[[Any], list[Any]]:
+    """Return what makes values out of an array reply, of *length* items if given, with ``None`` for each nil in it."""
     one = value(decode)
-    return lambda reply: [one(item) for item in items(reply)]
+    return lambda reply: [one(item) for item in items(reply, length)]
+
+
+def fields(decode: Callable[[bytes], Any]) -> Callable[[Any], dict[str, Any]]:
+    """Return what makes a dict of text to values out of an array of fields and values in turn."""
+    one = value(decode)
+
+    def found(reply: Any) -> dict[str, Any]:
+        flat = items(reply)
+        if len(flat) % 2:
+            raise ResponseError("unexpected reply: a field without a value")
+        return {text(field): one(data) for field, data in zip(flat[::2], flat[1::2], strict=True)}
+
+    return found
+
+
+def page(reply: Any) -> tuple[int, list[Any]]:
+    """Return the next cursor and the items of one step of a scan."""
+    cursor, found = items(reply, 2)
+    digits = text(cursor)
+    if not digits.isdecimal():
+        raise ResponseError("unexpected cursor")
+    return int(digits), items(found)
 
 
 def done(_: Any) -> bool:
