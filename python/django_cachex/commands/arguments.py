@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Duration", "Field", "Moment", "as_keys", "encoded", "field_text", "milliseconds", "moment"]
+__all__ = [
+    "Duration",
+    "Field",
+    "Moment",
+    "as_keys",
+    "choice",
+    "encoded",
+    "field_text",
+    "milliseconds",
+    "moment",
+    "some",
+]
 
 type Duration = int | float | timedelta
 type Field = str | bytes | int | float
