@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from tests.certificates import Certificates, Pair
     from tests.control import Reply
 
-__all__ = ["FAMILIES", "Family", "Options", "Server", "free_port"]
+__all__ = ["CONTROL_LOGIN", "FAMILIES", "Family", "Options", "Server", "free_port"]
 
 _START_SECONDS = 15.0
-# The tests' own user: `default` may be locked, renamed or given another password without locking the tests out.
-_CONTROL_LOGIN = ("tests-control", "tests-control-password")
+#: The tests' own user: `default` may be locked, renamed or given another password without locking the tests out.
+CONTROL_LOGIN = ("tests-control", "tests-control-password")
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class Server:
         self.port = free_port() if options.tls else self.plain_port
         self._process: subprocess.Popen[bytes] | None = None
         self._front: TlsFront | None = None
-        self.command = Control(("127.0.0.1", self.plain_port), login=_CONTROL_LOGIN)
+        self.command = Control(("127.0.0.1", self.plain_port), login=CONTROL_LOGIN)
         (self.directory / "server.conf").write_text(self._configuration())
 
     def __repr__(self) -> str:
@@ -296,6 +296,11 @@ class Server:
         os.kill(self.pid, number)
 
     @property
+    def running(self) -> bool:
+        """Whether it was started and neither stopped nor killed since; a frozen server runs."""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         """Its process id.
 
@@ -310,7 +315,7 @@ class Server:
 
     def client(self, *, user: str | None = None, password: str | None = None) -> Control:
         """Return a further plain connection: as `user`, or as the tests' own user."""
-        login = (user, password or "") if user is not None else _CONTROL_LOGIN
+        login = (user, password or "") if user is not None else CONTROL_LOGIN
         return Control(("127.0.0.1", self.plain_port), login=login)
 
     def clients(self) -> list[dict[str, str]]:
@@ -318,7 +323,7 @@ class Server:
         listed = self.command("CLIENT", "LIST")
         assert isinstance(listed, bytes)
         found = [dict(pair.split("=", 1) for pair in line.split()) for line in listed.decode().splitlines()]
-        return [client for client in found if client.get("user") != _CONTROL_LOGIN[0]]
+        return [client for client in found if client.get("user") != CONTROL_LOGIN[0]]
 
     def info(self, section: str = "default") -> dict[str, str]:
         """Return a section of INFO."""
@@ -337,7 +342,7 @@ class Server:
     # Inside
 
     def _configuration(self) -> str:
-        user, password = _CONTROL_LOGIN
+        user, password = CONTROL_LOGIN
         lines: dict[str, str | int | Sequence[str]] = {
             "port": self.plain_port,
             "bind": "127.0.0.1 -::1",
