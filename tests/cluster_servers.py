@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -13,11 +15,10 @@ from tests.control import ServerError
 from tests.servers import CONTROL_LOGIN, Options, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from tests.control import Control
     from tests.servers import Family
 
-__all__ = ["NODE_TIMEOUT", "SLOTS", "Cluster"]
+__all__ = ["NODE_TIMEOUT", "SLOTS", "Cluster", "SlotMove"]
 
 SLOTS = 16384
 #: Seconds until a node that does not answer counts as failing.
@@ -29,6 +30,7 @@ _PAUSE = 0.02
 # The nodes' own connections use a port so much higher.
 _BUS = 10_000
 _KEYS_AT_ONCE = 200
+_MOVERS = 8
 
 
 class Cluster:
@@ -77,6 +79,7 @@ class Cluster:
     def stop(self) -> None:
         """End all nodes and remove their directories."""
         for node in self.nodes:
+            # In order it would wait for its replicas.
             node.kill()
             node.stop()
 
@@ -174,64 +177,31 @@ class Cluster:
         self.settle()
         return successor
 
-    def begin_move(self, slot: int, target: Server) -> Server:
-        """Open a slot for moving: its owner answers ASK for keys it does not have, and *target* takes them.
+    def move(self, slot: int, source: Server, target: Server) -> SlotMove:
+        """Return the move of a slot between two primaries, to be done step by step."""
+        return SlotMove(slot, source, target, source.command, target.command)
+
+    def reshard(self, count: int, source: Server, target: Server) -> list[int]:
+        """Move the first *count* slots of a primary and their keys to another, and wait until all nodes know.
 
         Returns:
-            The owner.
-        """
-        source = self.owner(slot)
-        target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", _identity(source))
-        source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", _identity(target))
-        return source
-
-    def move_keys(self, slot: int, source: Server, target: Server, most: int | None = None) -> int:
-        """Move keys of a slot that was opened by `begin_move`.
-
-        Args:
-            slot: The slot.
-            source: Its owner.
-            target: Where the keys go.
-            most: How many to move; None: all.
-
-        Returns:
-            How many were moved.
-        """
-        moved = 0
-        while most is None or moved < most:
-            count = _KEYS_AT_ONCE if most is None else min(_KEYS_AT_ONCE, most - moved)
-            keys = source.command("CLUSTER", "GETKEYSINSLOT", slot, count)
-            assert isinstance(keys, list)
-            if not keys:
-                break
-            names = [key for key in keys if isinstance(key, bytes)]
-            address = "127.0.0.1", target.plain_port
-            source.command("MIGRATE", *address, "", 0, 5000, "REPLACE", "AUTH2", *CONTROL_LOGIN, "KEYS", *names)
-            moved += len(names)
-        return moved
-
-    def end_move(self, slot: int, source: Server, target: Server) -> None:
-        """Give an emptied slot to *target*."""
-        # The target first: were it the source, nobody would own the slot for a moment.
-        for node in (target, source):
-            node.command("CLUSTER", "SETSLOT", slot, "NODE", _identity(target))
-
-    def move_slot(self, slot: int, target: Server) -> None:
-        """Move a slot and its keys to the primary *target*, while clients work on them."""
-        if (source := self.owner(slot)) is not target:
-            self.begin_move(slot, target)
-            self.move_keys(slot, source, target)
-            self.end_move(slot, source, target)
-
-    def reshard(self, slots: Iterable[int], target: Server) -> None:
-        """Move slots and their keys to the primary *target* one by one, and wait until all nodes know.
+            The slots.
 
         Raises:
             RuntimeError: The nodes do not agree on it in time.
         """
-        for slot in slots:
-            self.move_slot(slot, target)
+        slots = self.slots(source)[:count]
+
+        def work(share: list[int]) -> None:
+            with source.client() as at_source, target.client() as at_target:
+                for slot in share:
+                    SlotMove(slot, source, target, at_source, at_target).run()
+
+        # Valkey answers when a node's replica knows and its file is written: several at once share these waits.
+        with ThreadPoolExecutor(_MOVERS) as movers:
+            list(movers.map(work, [slots[index::_MOVERS] for index in range(_MOVERS)]))
         self.settle()
+        return slots
 
     # Inside
 
@@ -252,7 +222,7 @@ class Cluster:
         for one, other in itertools.combinations(self.nodes, 2):
             one.command("CLUSTER", "MEET", "127.0.0.1", other.plain_port)
         for primary, replica in zip(primaries, replicas, strict=True):
-            _follow(replica, primary)
+            _follow(replica, _identity(primary))
 
     def _obstacle(self) -> str | None:
         """Say what is missing until the cluster has settled."""
@@ -271,6 +241,70 @@ class Cluster:
             if node.info("replication").get("master_link_status", "up") != "up":
                 return f"{node!r} has not caught up with its primary"
         return None
+
+
+class SlotMove:
+    """A slot on its way from one primary to another, while clients work on it."""
+
+    def __init__(self, slot: int, source: Server, target: Server, at_source: Control, at_target: Control) -> None:
+        """Prepare the move; nothing is sent.
+
+        Args:
+            slot: The slot.
+            source: Its owner.
+            target: Who gets it.
+            at_source: A connection to the owner.
+            at_target: A connection to the other.
+        """
+        self._slot = slot
+        self._source, self._target = source, target
+        self._at_source, self._at_target = at_source, at_target
+
+    def run(self) -> None:
+        """Do all of it."""
+        self.begin()
+        self.move_keys()
+        self.end()
+
+    def begin(self) -> None:
+        """Open the slot: its owner answers ASK for keys that it does not have, and the target takes them."""
+        self._at_target("CLUSTER", "SETSLOT", self._slot, "IMPORTING", _identity(self._source))
+        self._at_source("CLUSTER", "SETSLOT", self._slot, "MIGRATING", _identity(self._target))
+
+    def move_keys(self, most: int | None = None) -> int:
+        """Move keys of the opened slot.
+
+        Args:
+            most: How many; None: all.
+
+        Returns:
+            How many were moved.
+        """
+        moved = 0
+        while most is None or moved < most:
+            count = _KEYS_AT_ONCE if most is None else min(_KEYS_AT_ONCE, most - moved)
+            keys = self._at_source("CLUSTER", "GETKEYSINSLOT", self._slot, count)
+            assert isinstance(keys, list)
+            if not keys:
+                break
+            names = [key for key in keys if isinstance(key, bytes)]
+            address = "127.0.0.1", self._target.plain_port
+            self._at_source("MIGRATE", *address, "", 0, 5000, "REPLACE", "AUTH2", *CONTROL_LOGIN, "KEYS", *names)
+            moved += len(names)
+        return moved
+
+    def end(self) -> None:
+        """Give the emptied slot to the target."""
+        # The target first: were it the source, nobody would own the slot for a moment.
+        for node in (self._at_target, self._at_source):
+            node("CLUSTER", "SETSLOT", self._slot, "NODE", _identity(self._target))
+
+
+@functools.cache
+def _identity(node: Server) -> str:
+    identity = node.command("CLUSTER", "MYID")
+    assert isinstance(identity, bytes)
+    return identity.decode()
 
 
 @dataclass(frozen=True, order=True)
@@ -294,23 +328,17 @@ def _view(node: Server) -> list[_Shard]:
     return sorted(shards)
 
 
-def _identity(node: Server) -> str:
-    identity = node.command("CLUSTER", "MYID")
-    assert isinstance(identity, bytes)
-    return identity.decode()
-
-
 def _info(node: Server, *words: str) -> dict[str, str]:
     said = node.command(*words)
     assert isinstance(said, bytes)
     return dict(line.split(":", 1) for line in said.decode().splitlines() if ":" in line)
 
 
-def _follow(replica: Server, primary: Server) -> None:
+def _follow(replica: Server, primary: str) -> None:
     deadline = time.monotonic() + _SETTLE_SECONDS
     while True:
         try:
-            replica.command("CLUSTER", "REPLICATE", _identity(primary))
+            replica.command("CLUSTER", "REPLICATE", primary)
         except ServerError as error:
             # It has not heard of the primary yet.
             if "Unknown node" not in str(error) or time.monotonic() > deadline:
@@ -331,6 +359,8 @@ def _prepare(family: Family, options: dict[str, Any]) -> Server:
         # However long the tests have frozen it.
         "cluster-replica-validity-factor": 0,
         "repl-diskless-sync-delay": 0,
+        # Redis does not list a replica that has received nothing yet.
+        "repl-ping-replica-period": 1,
         # Passwords of the default user may come and go.
         "masteruser": user,
         "masterauth": password,
