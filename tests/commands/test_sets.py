@@ -329,14 +329,15 @@ def test_bad_steps(cache: RedisCache, call: Caller) -> None:
 
 def test_members_that_are_not_hashable(cache: RedisCache, call_anyhow: Caller) -> None:
     call_anyhow(cache.sadd, "k", [1])
-    for method, *args in [
+    calls: list[tuple[Any, ...]] = [
         (cache.smembers, "k"),
         (cache.sunion, ["k"]),
         (cache.sinter, ["k", "k"]),
         (cache.sdiff, "k"),
         (cache.sscan, "k"),
         (cache.spop, "k", 1),
-    ]:
+    ]
+    for method, *args in calls:
         with pytest.raises(TypeError, match="unhashable"):
             call_anyhow(method, *args)
     assert call_anyhow(cache.scard, "k") == 0
@@ -353,34 +354,37 @@ def test_no_members(nowhere: RedisCache, call_anyhow: Caller, method: str) -> No
 @pytest.mark.parametrize("method", ["sdiff", "sinter", "sunion", "sdiffstore", "sinterstore", "sunionstore"])
 def test_no_keys(nowhere: RedisCache, call_anyhow: Caller, method: str) -> None:
     dest = ["dest"] if method.endswith("store") else []
-    for keys in ([], (), iter([])):
+    empty: list[Any] = [[], (), iter([])]
+    for keys in empty:
         with pytest.raises(ValueError, match="at least one"):
             call_anyhow(getattr(nowhere, method), *dest, keys)
 
 
 def test_members_that_cannot_be_stored(nowhere: RedisCache, call_anyhow: Caller) -> None:
     unfit = lambda: None  # noqa: E731 - a lambda is what cannot be pickled
-    for method, *args in [
+    calls: list[tuple[Any, ...]] = [
         (nowhere.sadd, "k", 1, unfit),
         (nowhere.srem, "k", unfit),
         (nowhere.sismember, "k", unfit),
         (nowhere.smismember, "k", unfit),
         (nowhere.smove, "k", "l", unfit),
-    ]:
+    ]
+    for method, *args in calls:
         with pytest.raises(SerializerError):
             call_anyhow(method, *args)
 
 
 def test_members_that_cannot_be_read(cache: RedisCache, server: Server, call_anyhow: Caller) -> None:
     server.command("SADD", cache.make_key("k"), "no pickle")
-    for method, *args in [
+    calls: list[tuple[Any, ...]] = [
         (cache.smembers, "k"),
         (cache.srandmember, "k"),
         (cache.srandmember, "k", -2),
         (cache.sunion, "k"),
         (cache.sscan, "k"),
         (cache.spop, "k"),
-    ]:
+    ]
+    for method, *args in calls:
         with pytest.raises(SerializerError):
             call_anyhow(method, *args)
 
@@ -388,7 +392,7 @@ def test_members_that_cannot_be_read(cache: RedisCache, server: Server, call_any
 def test_other_types(cache: RedisCache, call_anyhow: Caller) -> None:
     call_anyhow(cache.set, "k", "v")
     call_anyhow(cache.sadd, "s", 1)
-    for method, *args in [
+    calls: list[tuple[Any, ...]] = [
         (cache.sadd, "k", 1),
         (cache.srem, "k", 1),
         (cache.scard, "k"),
@@ -408,7 +412,8 @@ def test_other_types(cache: RedisCache, call_anyhow: Caller) -> None:
         (cache.sinterstore, "d", ["k", "s"]),
         (cache.sunionstore, "d", "k"),
         (cache.sscan, "k"),
-    ]:
+    ]
+    for method, *args in calls:
         with pytest.raises(WrongTypeError, match=r"^WRONGTYPE"):
             call_anyhow(method, *args)
     assert call_anyhow(cache.get, "k") == "v"

@@ -302,13 +302,10 @@ def test_limits(filled: RedisCache, call_anyhow: Caller, limits: tuple[Any, Any]
     assert call_anyhow(filled.zrevrangebyscore, "k", *reversed(limits)) == list(reversed(members))
     assert call_anyhow(filled.zremrangebyscore, "k", *limits) == len(members)
     assert call_anyhow(filled.zrange, "k", 0, -1) == [member for member in "abcde" if member not in members]
-    for method, nothing in [
-        (filled.zcount, 0),
-        (filled.zremrangebyscore, 0),
-        (filled.zrangebyscore, []),
-        (filled.zrevrangebyscore, []),
-    ]:
-        assert call_anyhow(method, "none", *limits) == nothing
+    assert call_anyhow(filled.zcount, "none", *limits) == 0
+    assert call_anyhow(filled.zremrangebyscore, "none", *limits) == 0
+    assert call_anyhow(filled.zrangebyscore, "none", *limits) == []
+    assert call_anyhow(filled.zrevrangebyscore, "none", *limits) == []
 
 
 # Ranges
@@ -344,25 +341,23 @@ def test_by_rank(filled: RedisCache, call_anyhow: Caller, start: int, end: int, 
 
 
 def test_pairs(filled: RedisCache, call_anyhow: Caller) -> None:
-    for method, *args in [
-        (filled.zrange, "many", 0, -1),
-        (filled.zrangebyscore, "many", "-inf", "inf"),
-    ]:
+    calls: list[tuple[Any, ...]] = [
+        (MANY, filled.zrange, "many", 0, -1),
+        (MANY, filled.zrangebyscore, "many", "-inf", "inf"),
+        (MANY[::-1], filled.zrevrange, "many", 0, -1),
+        (MANY[::-1], filled.zrevrangebyscore, "many", "inf", "-inf"),
+    ]
+    for expected, method, *args in calls:
         found = call_anyhow(method, *args, withscores=True)
-        assert found == MANY
+        assert found == expected
         assert {type(pair) for pair in found} == {tuple}
         assert {type(score) for _, score in found} == {float}
-        assert call_anyhow(method, *args) == [member for member, _ in MANY]
-    for method, *args in [
-        (filled.zrevrange, "many", 0, -1),
-        (filled.zrevrangebyscore, "many", "inf", "-inf"),
-    ]:
-        assert call_anyhow(method, *args, withscores=True) == MANY[::-1]
-        assert call_anyhow(method, *args) == [member for member, _ in MANY[::-1]]
+        assert call_anyhow(method, *args) == [member for member, _ in expected]
 
 
 def test_members_that_are_lists(cache: RedisCache, server: Server, call_anyhow: Caller) -> None:
-    for member in ([1], [[2], 3.5], {}):
+    members: list[Any] = [[1], [[2], 3.5], {}]
+    for member in members:
         assert call_anyhow(cache.zincrby, "k", 1, member) == 1.0
         assert call_anyhow(cache.zscore, "k", member) == 1.0
     assert call_anyhow(cache.zrem, "k", [[2], 3.5]) == 1
@@ -433,7 +428,7 @@ def test_no_members(nowhere: RedisCache, call_anyhow: Caller, method: str) -> No
 
 def test_members_that_cannot_be_stored(nowhere: RedisCache, call_anyhow: Caller) -> None:
     unfit = lambda: None  # noqa: E731 - a lambda is what cannot be pickled
-    for method, *args in [
+    calls: list[tuple[Any, ...]] = [
         (nowhere.zadd, "k", {"a": 1, unfit: 2}),
         (nowhere.zrem, "k", "a", unfit),
         (nowhere.zincrby, "k", 1, unfit),
@@ -441,25 +436,27 @@ def test_members_that_cannot_be_stored(nowhere: RedisCache, call_anyhow: Caller)
         (nowhere.zmscore, "k", unfit),
         (nowhere.zrank, "k", unfit),
         (nowhere.zrevrank, "k", unfit),
-    ]:
+    ]
+    for method, *args in calls:
         with pytest.raises(SerializerError):
             call_anyhow(method, *args)
 
 
 def test_members_that_cannot_be_read(cache: RedisCache, server: Server, call_anyhow: Caller) -> None:
     server.command("ZADD", cache.make_key("k"), "1", "no pickle")
-    for method, *args in [
+    calls: list[tuple[Any, ...]] = [
         (cache.zrange, "k", 0, -1),
         (cache.zrangebyscore, "k", 0, 5),
         (cache.zpopmin, "k"),
-    ]:
+    ]
+    for method, *args in calls:
         with pytest.raises(SerializerError):
             call_anyhow(method, *args)
 
 
 def test_other_types(cache: RedisCache, call_anyhow: Caller) -> None:
     call_anyhow(cache.set, "k", "v")
-    for method, *args in [
+    calls: list[tuple[Any, ...]] = [
         (cache.zadd, "k", {"a": 1}),
         (cache.zrem, "k", "a"),
         (cache.zcard, "k"),
@@ -477,7 +474,8 @@ def test_other_types(cache: RedisCache, call_anyhow: Caller) -> None:
         (cache.zremrangebyscore, "k", 0, 1),
         (cache.zpopmin, "k"),
         (cache.zpopmax, "k", 2),
-    ]:
+    ]
+    for method, *args in calls:
         with pytest.raises(WrongTypeError, match=r"^WRONGTYPE"):
             call_anyhow(method, *args)
     assert call_anyhow(cache.get, "k") == "v"
