@@ -64,12 +64,14 @@ class SortedSetCommands(Commands):
             raise TypeError(f"a mapping of members to scores was expected, not {type(mapping).__name__}")
         if not mapping:
             raise ValueError("at least one member is needed")
-        if incr and len(mapping) > 1:
-            raise ValueError("incr takes one member")
-        if (nx and (xx or gt or lt)) or (gt and lt):
-            raise ValueError("nx excludes xx, gt and lt; gt and lt exclude each other")
-        flags = {"NX": nx, "XX": xx, "GT": gt, "LT": lt, "CH": ch, "INCR": incr}
-        args: list[Any] = [self._key(key, version), *(flag for flag, wanted in flags.items() if wanted)]
+        args: list[Any] = [self._key(key, version)]
+        if nx or xx or ch or incr or gt or lt:
+            if (nx and (xx or gt or lt)) or (gt and lt):
+                raise ValueError("nx excludes xx, gt and lt; gt and lt exclude each other")
+            if incr and len(mapping) > 1:
+                raise ValueError("incr takes one member")
+            flags = {"NX": nx, "XX": xx, "GT": gt, "LT": lt, "CH": ch, "INCR": incr}
+            args += [flag for flag, wanted in flags.items() if wanted]
         for member, score in mapping.items():
             args += (_sent(score), self.encode(member))
         return Command(_score if incr else integer, *args)
