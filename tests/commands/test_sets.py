@@ -313,6 +313,20 @@ def test_leaving_early(cache: RedisCache, call: Caller) -> None:
     assert call(cache.sismember, "k", found[0]) is True
 
 
+def test_a_walk_stays_with_one_server(
+    make_cache: Callable[..., RedisCache], start_server: Callable[..., Server], call: Caller
+) -> None:
+    servers = [start_server() for _ in range(3)]
+    cache = make_cache([server.url for server in servers])
+    # So many numbers that the server hands them out in several steps; the thousands tell which server it was.
+    for index, server in enumerate(servers):
+        server.command("SADD", cache.make_key("k"), *(str(1000 * index + number) for number in range(700)))
+    seen = {frozenset(member // 1000 for member in call(cache.sscan_iter, "k", count=20)) for _ in range(20)}
+    assert seen == {frozenset([1]), frozenset([2])}
+    _, members = call(cache.sscan, "k")
+    assert {member // 1000 for member in members} == {0}
+
+
 def test_bad_steps(cache: RedisCache, call: Caller) -> None:
     call(cache.sadd, "k", 1)
     for count in (0, -1):
