@@ -99,10 +99,7 @@ def encoded(encode: Callable[[Any], int | bytes], values: Iterable[Any]) -> list
     Raises:
         ValueError: there is none.
     """
-    stored = [encode(value) for value in values]
-    if not stored:
-        raise ValueError("at least one value is needed")
-    return stored
+    return [encode(value) for value in some("value", values)]
 
 
 def field_text(field: Field) -> str | bytes:
