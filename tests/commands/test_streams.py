@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.caller import Caller
     from tests.servers import Server
 
-ENTRIES = [("1-0", {"a": 1}), ("2-0", {"a": "two", "b": [2]}), ("3-0", {"a": None})]
+ENTRIES: list[tuple[str, dict[str, Any]]] = [("1-0", {"a": 1}), ("2-0", {"a": "two", "b": [2]}), ("3-0", {"a": None})]
 
 
 @pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
