@@ -381,5 +381,5 @@ def _seconds(timeout: float | None) -> float:
 
 
 def _wait(seconds: float) -> float | None:
-    # A negative timeout is refused at once.
-    return None if seconds < 0 else seconds
+    # A negative timeout is refused at once, one of a billion seconds or more if the server cannot count so far.
+    return None if seconds < 0 else min(seconds, 1e9)
