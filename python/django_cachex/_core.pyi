@@ -123,6 +123,25 @@ class Codec:
 @final
 class Engine:
     def __new__(cls, servers: Sequence[Server]) -> Engine: ...
+    @classmethod
+    def cluster(
+        cls,
+        seeds: Sequence[Server],
+        *,
+        read_from_replicas: bool,
+        address_remap: Callable[[str, int], tuple[str, int]] | None,
+        max_redirects: int,
+        topology_refresh_interval: float,
+    ) -> Engine: ...
+    @classmethod
+    def sentinel(
+        cls,
+        service: str,
+        sentinels: Sequence[Server],
+        server: Server,
+        *,
+        address_remap: Callable[[str, int], tuple[str, int]] | None,
+    ) -> Engine: ...
     def call(self, spec: Spec, args: tuple[Any, ...], at: int | None = None, /) -> Any: ...
     def send(self, spec: Spec, args: tuple[Any, ...], at: int | None = None, /) -> Future[Any]: ...
     def call_many(self, commands: Iterable[tuple[Spec, tuple[Any, ...]]], transaction: bool, /) -> list[Any]: ...

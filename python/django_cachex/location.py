@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from django_cachex.options import Topology
 
-__all__ = ["SCHEMES", "Location", "parse_url", "split_location"]
+__all__ = ["SCHEMES", "SENTINEL_PORT", "Location", "parse_address", "parse_url", "replica_url", "split_location"]
 
 SCHEMES: Mapping[str, tuple[str, ...]] = {
     "standalone": ("redis", "rediss", "valkey", "valkeys", "unix", "embedded"),
@@ -34,7 +34,9 @@ SCHEMES: Mapping[str, tuple[str, ...]] = {
 ENCRYPTED = frozenset({"rediss", "valkeys"})
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 6379
+SENTINEL_PORT = 26379
 HIGHEST_PORT = 65535
+_SENTINEL = "+sentinel"
 _HINT = "special characters in user, password and path have to be percent-encoded"
 
 
@@ -42,7 +44,8 @@ class Location(NamedTuple):
     """One server, as its URL describes it.
 
     ``path`` is a unix socket's; ``host`` and ``port`` are ``None`` then, and for an embedded server. ``db`` is ``None``
-    where the URL names none; ``query`` holds its parameters decoded, apart from ``db``.
+    where the URL names none; ``query`` holds its parameters decoded, apart from ``db``. For a sentinel backend ``host``
+    is the name of the service, there is no port, and ``sentinels`` are those that the URL itself names.
     """
 
     scheme: str
@@ -54,10 +57,11 @@ class Location(NamedTuple):
     password: str | None
     tls: bool
     query: Mapping[str, str]
+    sentinels: tuple[tuple[str, int], ...] = ()
 
     def __repr__(self) -> str:
         """Show where the server is, and no secret."""
-        where = self.path or (f"{self.host}:{self.port}" if self.host else "")
+        where = self.path or (f"{self.host}:{self.port}" if self.host and self.port else self.host or "")
         return f"<Location {self.scheme}://{where}>"
 
     @property
@@ -74,12 +78,12 @@ def split_location(location: object, topology: Topology) -> list[str]:
         topology: the kind of backend.
 
     Raises:
-        ImproperlyConfigured: no URL is left, one has a scheme that this kind of backend does not know, or an embedded
-            server is not alone.
+        ImproperlyConfigured: no URL is left, one has a scheme that this kind of backend does not know, an embedded
+            server is not alone, or a sentinel backend has more than one.
     """
     if isinstance(location, str):
         scheme = location.strip().partition("://")[0].lower()
-        parts: Sequence[object] = [location] if scheme.endswith("+sentinel") else re.split("[,;]", location)
+        parts: Sequence[object] = [location] if scheme.endswith(_SENTINEL) else re.split("[,;]", location)
     elif isinstance(location, Sequence) and not isinstance(location, (bytes, bytearray)):
         parts = location
     else:
@@ -97,15 +101,26 @@ def split_location(location: object, topology: Topology) -> list[str]:
     schemes = [_scheme(server, topology) for server in servers]
     if "embedded" in schemes and len(servers) > 1:
         raise ImproperlyConfigured("LOCATION: embedded:// must be the only location")
+    if topology == "sentinel" and len(servers) > 1:
+        raise ImproperlyConfigured(
+            "LOCATION: a sentinel backend has one location, redis://<service>/<db>; "
+            "the sentinels themselves belong in OPTIONS['sentinels']"
+        )
     return servers
 
 
-def parse_url(url: str, topology: Topology = "standalone") -> Location:
+def replica_url(url: str) -> str:
+    """Return what a sentinel backend's replicas are called beside *url*, which stands for the master."""
+    return f"{url}{'&' if '?' in url else '?'}is_master=0"
+
+
+def parse_url(url: str, topology: Topology = "standalone", *, default_port: int = DEFAULT_PORT) -> Location:
     """Take one URL apart.
 
     Args:
-        url: the URL of one server.
+        url: the URL of one server, or of a sentinel backend's service.
         topology: the kind of backend.
+        default_port: the port where the URL names none.
 
     Raises:
         ImproperlyConfigured: it is not such a URL; the message shows no part of it but its scheme.
@@ -119,14 +134,18 @@ def parse_url(url: str, topology: Topology = "standalone") -> Location:
     written_db = query.pop("db", "")
     path = None
     host, port = None, None
-    if scheme == "unix":
+    sentinels: tuple[tuple[str, int], ...] = ()
+    if topology == "sentinel":
+        host, sentinels, rest = _service(address, rest, scheme)
+        written_db = written_db or _decoded(rest).strip("/")
+    elif scheme == "unix":
         path = _decoded(slash + rest)
         if address or path in ("", "/"):
             raise ImproperlyConfigured(f"LOCATION: write unix:///path/to.sock, with three slashes; {_HINT}")
     else:
         written_db = written_db or _decoded(rest).strip("/")
         if scheme != "embedded":
-            host, port = _address(address, scheme)
+            host, port = _address(address, f"{scheme}://[user:password@]host[:port][/db]", default_port)
         elif authority:
             raise ImproperlyConfigured("LOCATION: write embedded:// or embedded:///<db>")
     return Location(
@@ -137,9 +156,23 @@ def parse_url(url: str, topology: Topology = "standalone") -> Location:
         db=_db(written_db, scheme),
         username=_decoded(username) or None,
         password=_decoded(password) or None,
-        tls=scheme in ENCRYPTED,
+        tls=scheme.removesuffix(_SENTINEL) in ENCRYPTED,
         query=query,
+        sentinels=sentinels,
     )
+
+
+def parse_address(text: str, default_port: int) -> tuple[str, int]:
+    """Return host and port of an address that is no URL, as in ``"host:26379"``.
+
+    Args:
+        text: the address; an IPv6 host stands in brackets.
+        default_port: the port where it names none.
+
+    Raises:
+        ImproperlyConfigured: it is not such an address; the message does not show it.
+    """
+    return _address(text, "host[:port]", default_port)
 
 
 def _schemes(topology: Topology) -> str:
@@ -190,15 +223,41 @@ def _db(written: str, scheme: str) -> int | None:
     raise ImproperlyConfigured(f"LOCATION: the database after {scheme}:// must be a number; {_HINT}")
 
 
-def _address(address: str, scheme: str) -> tuple[str, int]:
+def _service(address: str, rest: str, scheme: str) -> tuple[str, tuple[tuple[str, int], ...], str]:
+    """Return a service's name, the sentinels that know it, and what follows the name in the URL."""
+    if not scheme.endswith(_SENTINEL):
+        form = f"{scheme}://[user:password@]service[/db]"
+        service = _decoded(address)
+        if ":" in address:
+            raise ImproperlyConfigured(
+                f"LOCATION: write {form}; hosts and ports of the sentinels belong in OPTIONS['sentinels']"
+            )
+        sentinels: tuple[tuple[str, int], ...] = ()
+    else:
+        form = f"{scheme}://[user:password@]sentinel1[:port],sentinel2[:port]/service[/db]"
+        written, _, rest = rest.partition("/")
+        service = _decoded(written)
+        parts = [part.strip() for part in address.split(",")]
+        sentinels = tuple(_address(part, form, SENTINEL_PORT) for part in parts if part)
+    if not service or _UNFIT.search(service):
+        raise ImproperlyConfigured(f"LOCATION: write {form}, with the name that the sentinels know the master by")
+    return service, sentinels, rest
+
+
+# What no host and no service is called: one of these shows that the URL was meant otherwise.
+_UNFIT = re.compile(r"[\x00-\x20\x7f,;/\\<>\"]")
+
+
+def _address(address: str, form: str, default_port: int) -> tuple[str, int]:
     match = re.fullmatch(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>\d*))?", address, re.ASCII)
     host = _decoded(match["six"] or match["name"]) if match else ""
-    if match is None or re.search(r"[\x00-\x20\x7f,;/\\<>\"]", host) or (match["six"] and not _is_ipv6(host)):
+    if match is None or _UNFIT.search(host) or (match["six"] and not _is_ipv6(host)):
         hint = "an IPv6 host stands in brackets" if address.count(":") > 1 else _HINT
-        raise ImproperlyConfigured(f"LOCATION: write {scheme}://[user:password@]host[:port][/db]; {hint}")
-    port = int(match["port"][:6]) if match["port"] else DEFAULT_PORT
+        raise ImproperlyConfigured(f"LOCATION: write {form}; {hint}")
+    port = int(match["port"][:6]) if match["port"] else default_port
     if not 0 < port <= HIGHEST_PORT:
-        raise ImproperlyConfigured(f"LOCATION: the port after {scheme}:// must be a number from 1 to {HIGHEST_PORT}")
+        where = f"after {form.partition('://')[0]}:// " if "://" in form else ""
+        raise ImproperlyConfigured(f"LOCATION: the port {where}must be a number from 1 to {HIGHEST_PORT}")
     return host.lower() or DEFAULT_HOST, port
 
 

@@ -13,7 +13,7 @@ from django_cachex import option_values as kinds
 from django_cachex.option_names import unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 __all__ = [
     "CACHE_OPTIONS",
@@ -23,6 +23,7 @@ __all__ = [
     "TlsOptions",
     "Topology",
     "check_cache_options",
+    "check_connection_names",
     "default_operation_timeout",
     "read_query",
     "split_options",
@@ -193,6 +194,18 @@ def check_cache_options(options: Mapping[str, object]) -> dict[str, Any]:
     return checked
 
 
+def check_connection_names(options: Iterable[object], topology: Topology) -> None:
+    """Check that all names in *options* are connection options of this kind of backend.
+
+    Raises:
+        ImproperlyConfigured: one is not; the message names the nearest valid one.
+    """
+    names = _names(CONNECTION_OPTIONS, topology)
+    for name in options:
+        if name not in names:
+            raise _refuse(name, topology, names)
+
+
 def read_query(query: Mapping[str, str], topology: Topology) -> dict[str, object]:
     """Turn the query parameters of a URL into connection options.
 
@@ -315,10 +328,7 @@ class ConnectionOptions:
         Raises:
             ImproperlyConfigured: a name is unknown, a value is of the wrong kind, or two options exclude each other.
         """
-        names = _names(CONNECTION_OPTIONS, topology)
-        for name in options:
-            if name not in names:
-                raise _refuse(name, topology, names)
+        check_connection_names(options, topology)
         values = {
             name: option.check(name, options[name]) if name in options else option.default
             for name, option in CONNECTION_OPTIONS.items()

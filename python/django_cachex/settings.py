@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
 
-from django_cachex import _core
 from django_cachex import option_values as kinds
 from django_cachex.client.pools import (
     PoolHandle,
@@ -25,15 +24,14 @@ from django_cachex.client.pools import (
 from django_cachex.location import split_location
 from django_cachex.options import EVERYWHERE, check_cache_options, split_options
 from django_cachex.redaction import scrub
+from django_cachex.topology import build_engine, check_alike, find_sentinels, handle_urls, server_urls
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Iterator, Sequence
 
-    from django_cachex.client.pools import (
-        AsyncConnectionPool,
-        ConnectionPool,
-    )
+    from django_cachex import _core
+    from django_cachex.client.pools import AsyncConnectionPool, ConnectionPool
     from django_cachex.options import ConnectionOptions, Topology
 
 __all__ = ["Settings"]
@@ -52,22 +50,26 @@ class Settings:
 
     Attributes:
         topology: the kind of backend.
-        servers: the URLs from ``LOCATION``.
+        locations: the URLs from ``LOCATION``.
+        servers: what clients call their servers: the locations, and a sentinel backend's replicas.
         handles: the sync pool handles, in the order of ``servers``.
         async_prototypes: what each loop's async handles share their sockets with, in the same order.
         pool_class: the class of the sync handles.
         async_pool_class: the class of the async handles.
+        sentinels: the sentinels of a sentinel backend.
         cache_options: the other options, normalised where this package knows them, defaults included.
         async_pools: event loop -> index -> that loop's async handle; an entry disappears with its loop.
         memo: for what clients derive from these settings and need only once.
     """
 
     topology: Topology
+    locations: list[str]
     servers: list[str]
     handles: tuple[ConnectionPool, ...]
     async_prototypes: tuple[PoolHandle, ...]
     pool_class: type[ConnectionPool]
     async_pool_class: type[AsyncConnectionPool]
+    sentinels: tuple[_core.Server, ...]
     cache_options: Mapping[str, Any]
     async_pools: weakref.WeakKeyDictionary[AbstractEventLoop, dict[int, AsyncConnectionPool]] = field(
         default_factory=weakref.WeakKeyDictionary
@@ -154,14 +156,15 @@ class Settings:
     @cached_property
     def engine(self) -> _core.Engine:
         """The engine of sync calls."""
-        return _core.Engine([handle.server for handle in self.handles])
+        return build_engine(self.topology, self.handles, self.sentinels, self.cache_options)
 
     @cached_property
     def async_engine(self) -> _core.Engine:
         """The engine of async calls: the sync one, unless the pool classes mean different sockets."""
         servers = [handle.server for handle in self.async_prototypes]
-        same = servers == [handle.server for handle in self.handles]
-        return self.engine if same else _core.Engine(servers)
+        if servers == [handle.server for handle in self.handles]:
+            return self.engine
+        return build_engine(self.topology, self.async_prototypes, self.sentinels, self.cache_options)
 
     def async_handle(self, loop: AbstractEventLoop, index: int) -> AsyncConnectionPool:
         """Return a loop's async handle of a server, always the same one.
@@ -248,32 +251,41 @@ def _find(topology: Topology, location: object, options: Mapping[str, Any], clie
     """Return the settings of a configuration that was written in another way before, or make them."""
     if topology not in EVERYWHERE:
         raise ImproperlyConfigured(f"There is no topology {topology!r}")
-    servers = split_location(location, topology)
+    locations = split_location(location, topology)
     given = {name: value for name, value in options.items() if value is not None or name not in _OPTIONAL}
     by_name = {str(name): _freeze_option(name, value) for name, value in given.items()}
-    key = ("sorted", topology, tuple(servers), client_only, tuple(sorted(by_name.items(), key=lambda item: item[0])))
+    key = ("sorted", topology, tuple(locations), client_only, tuple(sorted(by_name.items(), key=lambda item: item[0])))
     found = _known.get(key)
     if found is not None and found.current:
         return found
-    return _remember(key, _build(topology, servers, given, client_only))
+    return _remember(key, _build(topology, locations, given, client_only))
 
 
-def _build(topology: Topology, servers: list[str], options: Mapping[str, Any], client_only: frozenset[str]) -> Settings:
+def _build(
+    topology: Topology, locations: list[str], options: Mapping[str, Any], client_only: frozenset[str]
+) -> Settings:
     connection, cache = split_options(options, topology, client_only)
     checked = check_cache_options(cache)
     pool_class = resolve_pool_class(checked["pool_class"], topology)
-    handles = _handles(pool_class, servers, connection)
+    urls = handle_urls(topology, locations)
+    if topology != "standalone":
+        connection["_topology"] = topology
+    handles = _handles(pool_class, urls, connection)
+    if topology == "cluster":
+        check_alike(handles)
     async_class: type[PoolHandle] = pool_class
     if checked["async_pool_class"] is not None:
         async_class = resolve_async_pool_class(checked["async_pool_class"], topology)
     # Each loop's handle shares its prototype's sockets, so that hooks belong to one object for all loops.
     return Settings(
         topology=topology,
-        servers=servers,
+        locations=locations,
+        servers=server_urls(topology, locations),
         handles=handles,
-        async_prototypes=handles if async_class is pool_class else _handles(async_class, servers, connection),
+        async_prototypes=handles if async_class is pool_class else _handles(async_class, urls, connection),
         pool_class=pool_class,
         async_pool_class=async_counterpart(async_class),
+        sentinels=find_sentinels(handles[0], locations[0], checked) if topology == "sentinel" else (),
         cache_options=checked,
         _pins=tuple(leaf for value in options.values() for leaf in _leaves(value)),
     )

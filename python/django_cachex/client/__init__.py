@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from django_cachex.client.cluster import RedisClusterCacheClient, ValkeyClusterCacheClient
 from django_cachex.client.default import KeyValueCacheClient, RedisCacheClient, ValkeyCacheClient
+from django_cachex.client.sentinel import RedisSentinelCacheClient, ValkeySentinelCacheClient
 
-__all__ = ["KeyValueCacheClient", "RedisCacheClient", "ValkeyCacheClient"]
+__all__ = [
+    "KeyValueCacheClient",
+    "RedisCacheClient",
+    "RedisClusterCacheClient",
+    "RedisSentinelCacheClient",
+    "ValkeyCacheClient",
+    "ValkeyClusterCacheClient",
+    "ValkeySentinelCacheClient",
+]

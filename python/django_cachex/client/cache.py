@@ -12,8 +12,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from django_cachex import _core
+from django_cachex.client.cluster import RedisClusterCacheClient, ValkeyClusterCacheClient
 from django_cachex.client.codec import build_codec
 from django_cachex.client.default import KeyValueCacheClient, RedisCacheClient, ValkeyCacheClient
+from django_cachex.client.sentinel import RedisSentinelCacheClient, ValkeySentinelCacheClient
 from django_cachex.client.transaction import check
 from django_cachex.commands.keys import KeyCommands
 from django_cachex.commands.ttl import TtlCommands
@@ -26,7 +28,15 @@ if TYPE_CHECKING:
     from django_cachex._core import Spec
     from django_cachex.commands.command import Built
 
-__all__ = ["KeyValueCache", "RedisCache", "ValkeyCache"]
+__all__ = [
+    "KeyValueCache",
+    "RedisCache",
+    "RedisClusterCache",
+    "RedisSentinelCache",
+    "ValkeyCache",
+    "ValkeyClusterCache",
+    "ValkeySentinelCache",
+]
 
 # Stand-ins for a user key and a version, to see what a key function puts around them.
 _KEY = "0cachex0key0"
@@ -68,7 +78,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
             scrub(error)
             del server, params
             raise
-        self._servers = list(settings.servers)
+        self._servers = list(settings.locations)
         reverse = params.get("REVERSE_KEY_FUNCTION")
         self._reverse_key_func: Callable[[str], str] | None = (
             import_string(reverse) if isinstance(reverse, str) else reverse
@@ -508,3 +518,27 @@ class ValkeyCache(KeyValueCache[ValkeyCacheClient]):
     """One Valkey or Redis server, or a primary and its read replicas."""
 
     _class: type[ValkeyCacheClient] | None = ValkeyCacheClient
+
+
+class RedisClusterCache(KeyValueCache[RedisClusterCacheClient]):
+    """A Redis or Valkey Cluster; ``LOCATION`` names some of its nodes."""
+
+    _class: type[RedisClusterCacheClient] | None = RedisClusterCacheClient
+
+
+class ValkeyClusterCache(KeyValueCache[ValkeyClusterCacheClient]):
+    """A Valkey or Redis Cluster; ``LOCATION`` names some of its nodes."""
+
+    _class: type[ValkeyClusterCacheClient] | None = ValkeyClusterCacheClient
+
+
+class RedisSentinelCache(KeyValueCache[RedisSentinelCacheClient]):
+    """A master and its replicas, watched over by sentinels; ``LOCATION`` names the service."""
+
+    _class: type[RedisSentinelCacheClient] | None = RedisSentinelCacheClient
+
+
+class ValkeySentinelCache(KeyValueCache[ValkeySentinelCacheClient]):
+    """A master and its replicas, watched over by sentinels; ``LOCATION`` names the service."""
+
+    _class: type[ValkeySentinelCacheClient] | None = ValkeySentinelCacheClient

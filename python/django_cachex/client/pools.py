@@ -18,6 +18,7 @@ from django_cachex.redaction import scrub
 
 if TYPE_CHECKING:
     from django_cachex.embedded import EmbeddedServer
+    from django_cachex.options import Topology
 
 __all__ = [
     "AsyncBlockingConnectionPool",
@@ -32,6 +33,7 @@ __all__ = [
 
 # In seconds; found again by identity, so that a subclass that asks for the very same time has asked.
 DEFAULT_WAIT = 20.0
+_NO_OPTIONS = frozenset({"host", "port", "path", "_topology"})
 
 
 class PoolHandle:
@@ -69,8 +71,9 @@ class PoolHandle:
             raise
 
     def _configure(self, given: dict[str, Any]) -> None:
-        options = {name: value for name, value in given.items() if name not in ("host", "port", "path")}
-        parsed = ConnectionOptions.parse(options, lib_version=_core.__version__)
+        options = {name: value for name, value in given.items() if name not in _NO_OPTIONS}
+        topology: Topology = given.get("_topology", "standalone")
+        parsed = ConnectionOptions.parse(options, topology=topology, lib_version=_core.__version__)
         if given.get("path") is not None:
             if parsed.tls is not None:
                 raise ImproperlyConfigured("Option 'ssl' needs a host: a unix socket is not encrypted")
@@ -112,9 +115,11 @@ class PoolHandle:
 
     @classmethod
     def _from_url(cls, url: str, options: dict[str, Any]) -> Self:
-        location = parse_url(url)
+        # Beside the options, so that a subclass that passes these on passes it on as well.
+        topology: Topology = options.get("_topology", "standalone")
+        location = parse_url(url, topology)
         server = _embedded_server() if location.embedded else None
-        query = read_query(location.query, "standalone")
+        query = read_query(location.query, topology)
         if location.tls and query.get("ssl", True) is not True:
             raise ImproperlyConfigured(f"Option 'ssl' in the query of LOCATION contradicts {location.scheme}://")
         fixed = {
@@ -153,10 +158,21 @@ class PoolHandle:
             ImproperlyConfigured: TLS material that cannot be used, or a bad limit set by a subclass.
         """
         if self._server is None:
-            self._server = self._describe()
+            where = self.connection_kwargs
+            self._server = self.describe(where.get("host"), where.get("port"), where.get("path"))
         return self._server
 
-    def _describe(self) -> _core.Server:
+    def describe(self, host: str | None, port: int | None, path: str | None = None) -> _core.Server:
+        """Return the native description of a server elsewhere, to be talked to in the same way.
+
+        Args:
+            host: its host; ``None`` with no *path* either: where it is has yet to be found out.
+            port: its port.
+            path: the path of its unix socket.
+
+        Raises:
+            ImproperlyConfigured: TLS material that cannot be used, or a bad limit set by a subclass.
+        """
         options = self.options
         limits = {
             name: CONNECTION_OPTIONS[name].check(name, getattr(self, name)) for name in ("max_connections", "timeout")
@@ -179,9 +195,9 @@ class PoolHandle:
             raise ImproperlyConfigured(message)
         try:
             return _core.Server(
-                host=self.connection_kwargs.get("host"),
-                port=self.connection_kwargs.get("port"),
-                path=self.connection_kwargs.get("path"),
+                host=host,
+                port=port,
+                path=path,
                 db=options.db,
                 username=options.username,
                 password=options.password,
