@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvloop
 
 from django_cachex.exceptions import (
     CacheConnectionError,
@@ -21,6 +22,7 @@ from django_cachex.exceptions import (
     SerializerError,
     WrongTypeError,
 )
+from tests.caller import Caller
 from tests.faults.outcomes import eventually
 from tests.servers import free_port
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from django_cachex.cache import RedisCache
-    from tests.caller import Caller
     from tests.control import Control
     from tests.servers import Server
 
@@ -466,12 +467,11 @@ async def cancel(*tasks: asyncio.Task[Any]) -> None:
     assert all(task.cancelled() for task in tasks)
 
 
-@pytest.fixture
-def on_any_loop(call_on_any_loop: Caller) -> Caller:
-    """Asyncio's loop and uvloop."""
-    if not call_on_any_loop.is_async:
-        pytest.skip("only what is awaited can be cancelled")
-    return call_on_any_loop
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def on_any_loop(request: pytest.FixtureRequest) -> Iterator[Caller]:
+    """`run` on a loop of either kind."""
+    with Caller("async", request.param) as caller:
+        yield caller
 
 
 @pytest.mark.parametrize("method", POPS)
