@@ -226,7 +226,8 @@ def test_times_that_are_none(unreachable: RedisCache, call: Caller, method: str)
 
 def test_wrong_arguments(unreachable: RedisCache, call: Caller) -> None:
     for method in (unreachable.blpop, unreachable.brpop):
-        for nothing in ([], (), {}, iter(())):
+        nothings: list[Any] = [[], (), {}, iter(())]
+        for nothing in nothings:
             with pytest.raises(ValueError, match="at least one key"):
                 call(method, nothing, 1)
         with pytest.raises(TypeError):
