@@ -24,6 +24,11 @@ __all__ = ["build_engine", "check_alike", "find_sentinels", "handle_urls", "serv
 _TIME_LIMITS = ("socket_connect_timeout", "socket_timeout", "operation_timeout", "tcp_user_timeout")
 _PORT = kinds.integer(1, HIGHEST_PORT, digits=True)
 _PAIR = 2
+_NOT_OF_SENTINELS = {
+    "db": "sentinels hold no data",
+    "host": "the sentinels' addresses belong in Option 'sentinels'",
+    "port": "the sentinels' addresses belong in Option 'sentinels'",
+}
 
 
 def server_urls(topology: Topology, locations: list[str]) -> list[str]:
@@ -91,8 +96,9 @@ def find_sentinels(handle: PoolHandle, url: str, options: Mapping[str, Any]) -> 
 
 
 def _template(common: Mapping[str, object]) -> ConnectionPool:
-    if "db" in common:
-        raise ImproperlyConfigured("'db' has no meaning there: sentinels hold no data")
+    for name, reason in _NOT_OF_SENTINELS.items():
+        if name in common:
+            raise ImproperlyConfigured(f"{name!r} has no meaning there: {reason}")
     check_connection_names(common, "sentinel")
     template = ConnectionPool(**common)
     # Certificates and ciphers are checked by the native description.

@@ -6,6 +6,7 @@ description and process, however many handles there are.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.core.exceptions import ImproperlyConfigured
@@ -17,6 +18,8 @@ from django_cachex.options import CONNECTION_OPTIONS, ConnectionOptions, default
 from django_cachex.redaction import scrub
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django_cachex.embedded import EmbeddedServer
     from django_cachex.options import Topology
 
@@ -186,8 +189,8 @@ class PoolHandle:
                 options.socket_timeout,
                 wait if asked or "timeout" in options.given else None,
             )
-        own_credentials = self._overrides("get_credentials")
-        if own_credentials and (options.credentials or options.password is not None or options.username is not None):
+        get_credentials, on_connect = self._hooks
+        if get_credentials and (options.credentials or options.password is not None or options.username is not None):
             message = (
                 f"{type(self).__name__}.get_credentials() excludes the options "
                 "'credential_provider', 'username' and 'password'"
@@ -201,8 +204,8 @@ class PoolHandle:
                 db=options.db,
                 username=options.username,
                 password=options.password,
-                credentials=self.get_credentials if own_credentials else options.credentials,
-                on_connect=self.on_connect if self._overrides("on_connect") else None,
+                credentials=get_credentials or options.credentials,
+                on_connect=on_connect,
                 prepare=None if self._embedded is None else self._embedded.prepare,
                 connect_timeout=options.socket_connect_timeout,
                 socket_timeout=options.socket_timeout,
@@ -227,6 +230,14 @@ class PoolHandle:
             )
         except ValueError as error:
             raise ImproperlyConfigured(str(error)) from error
+
+    @cached_property
+    def _hooks(self) -> tuple[Callable[[], object] | None, Callable[[Any], object] | None]:
+        # Each bound once: the engine compares hooks by identity, and one handle may describe several servers.
+        return (
+            self.get_credentials if self._overrides("get_credentials") else None,
+            self.on_connect if self._overrides("on_connect") else None,
+        )
 
     def _overrides(self, hook: str) -> bool:
         return getattr(getattr(self, hook), "__func__", None) is not getattr(PoolHandle, hook)
