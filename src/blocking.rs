@@ -35,7 +35,9 @@ pub(crate) fn attempt(
 ) -> Result<Py<PyAny>, Failure> {
     let config = &node.config;
     let mut borrowed = loop {
-        let mut borrowed = node.borrow(py, deadline, now).map_err(Failure::unsent)?;
+        let borrowed =
+            if request.waits() { node.borrow_apart(py, deadline) } else { node.borrow(py, deadline, now) };
+        let mut borrowed = borrowed.map_err(Failure::unsent)?;
         let connection = borrowed.connection().map_err(Failure::unsent)?;
         let interval = config.health_check_interval;
         if interval.is_zero() || connection.used.elapsed() < interval || is_healthy(py, config, connection, deadline)? {
@@ -44,6 +46,7 @@ pub(crate) fn attempt(
     };
     let started = if borrowed.waited { Instant::now() } else { now };
     let connection = borrowed.connection().map_err(Failure::unsent)?;
+    let deadline = if request.waits() { None } else { deadline };
     let outcome = exchange(py, config, connection, request, deadline, started);
     if outcome.as_ref().is_err_and(|failure| failure.silent) {
         borrowed.state().suspect();
@@ -82,16 +85,17 @@ pub(crate) fn exchange(
 ) -> Result<Py<PyAny>, Failure> {
     let Connection { transport, link, .. } = connection;
     let before = link.output.total();
+    let patience = request.patience(config);
     link.push(&request.payload, request.replies, ());
     let mut answers = Answers::new(config, request);
-    let mut driver = Driver { transport, link, landing: None, limit: Limit::new(config, deadline, started) };
+    let mut driver = Driver { transport, link, landing: None, limit: Limit::new(patience, deadline, started) };
     loop {
         let step = py.detach(|| driver.advance());
         let sent = driver.link.output.total() > before;
         let step = step.map_err(|error| {
             let silent = error.is_timeout() && driver.limit.is_reply;
             let error = if error.is_timeout() {
-                let limit = if silent { config.socket_timeout } else { config.operation_timeout };
+                let limit = if silent { patience } else { config.operation_timeout };
                 Error::timeout("no reply", limit)
             } else {
                 error
@@ -107,7 +111,7 @@ pub(crate) fn exchange(
                         return outcome.map_err(Failure::sent);
                     }
                 }
-                driver.limit = Limit::new(config, deadline, Instant::now());
+                driver.limit = Limit::new(patience, deadline, Instant::now());
             }
         }
     }
@@ -124,8 +128,8 @@ struct Limit {
 }
 
 impl Limit {
-    fn new(config: &Config, deadline: Option<Instant>, now: Instant) -> Self {
-        let reply = config.socket_timeout.map(|limit| now + limit);
+    fn new(patience: Option<Duration>, deadline: Option<Instant>, now: Instant) -> Self {
+        let reply = patience.and_then(|limit| now.checked_add(limit));
         let due = [reply, deadline].into_iter().flatten().min();
         Self { due, is_reply: due == reply, whole: due.map(|due| due.saturating_duration_since(now)), spent: false }
     }

@@ -3,6 +3,10 @@
 pub mod wire;
 
 #[cfg(feature = "python")]
+mod argument;
+#[cfg(feature = "python")]
+mod batch;
+#[cfg(feature = "python")]
 mod blocking;
 #[cfg(feature = "python")]
 mod codec;
@@ -40,6 +44,10 @@ mod retry;
 mod seal;
 #[cfg(feature = "python")]
 mod shortcut;
+#[cfg(feature = "python")]
+mod slots;
+#[cfg(feature = "python")]
+mod spec;
 #[cfg(feature = "python")]
 mod sync;
 #[cfg(feature = "python")]

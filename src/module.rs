@@ -4,12 +4,13 @@ use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
 
+use crate::batch::Batch;
 use crate::codec::Codec;
 use crate::config::Server;
 use crate::control::BoundConnection;
 use crate::engine::Engine;
 use crate::keys::KeyMaker;
-use crate::request::Spec;
+use crate::spec::Spec;
 use crate::shortcut::{Shortcut, Shortcuts};
 use crate::tls::Tls;
 use crate::{fork, imports, injection};
@@ -27,6 +28,7 @@ fn __getattr__(py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
 #[pymodule(gil_used = true)]
 fn _core(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<Batch>()?;
     module.add_class::<BoundConnection>()?;
     module.add_class::<Codec>()?;
     module.add_class::<Engine>()?;

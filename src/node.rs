@@ -74,6 +74,20 @@ impl State {
         self.returned.push(connection);
     }
 
+    /// Gives back a connection that did not count against `limit`; it is closed if there are that many without it.
+    pub(crate) fn give_spare(&self, connection: Connection, limit: Option<usize>) {
+        let surplus = {
+            let mut stock = self.stock.lock();
+            if limit.is_some_and(|limit| stock.idle.len() + stock.borrowed >= limit) {
+                Some(connection)
+            } else {
+                stock.idle.push(connection);
+                None
+            }
+        };
+        drop(surplus);
+    }
+
     /// An idle connection, the most recently used one first.
     pub(crate) fn take_idle(&self, now: Instant) -> Option<Connection> {
         loop {
@@ -251,11 +265,24 @@ impl Node {
                 }
             })?;
         };
-        borrowed.connection = match state.take_idle(Instant::now()) {
-            Some(connection) => Some(connection),
-            None => Some(self.connect_and_wait(py, deadline)?),
-        };
+        borrowed.connection = Some(self.obtain(py, &state, deadline)?);
         Ok(borrowed)
+    }
+
+    /// A connection for a call that may wait for a long time. It does not count against `max_connections`.
+    pub(crate) fn borrow_apart(self: &Arc<Self>, py: Python<'_>, deadline: Option<Instant>) -> Result<Borrowed> {
+        let state = self.state();
+        let connection = self.obtain(py, &state, deadline)?;
+        let mut borrowed = Borrowed::new(state, Some(connection), true);
+        borrowed.apart = Some(self.config.max_connections);
+        Ok(borrowed)
+    }
+
+    fn obtain(self: &Arc<Self>, py: Python<'_>, state: &State, deadline: Option<Instant>) -> Result<Connection> {
+        match state.take_idle(Instant::now()) {
+            Some(connection) => Ok(connection),
+            None => self.connect_and_wait(py, deadline),
+        }
     }
 
     fn connect_and_wait(self: &Arc<Self>, py: Python<'_>, deadline: Option<Instant>) -> Result<Connection> {
@@ -305,11 +332,13 @@ pub(crate) struct Borrowed {
     reusable: bool,
     /// It took time to get.
     pub(crate) waited: bool,
+    /// It does not count as borrowed; with the limit of those that do.
+    apart: Option<Option<usize>>,
 }
 
 impl Borrowed {
     fn new(state: Arc<State>, connection: Option<Connection>, waited: bool) -> Self {
-        Self { state, connection, reusable: false, waited }
+        Self { state, connection, reusable: false, waited, apart: None }
     }
 
     pub(crate) fn connection(&mut self) -> Result<&mut Connection> {
@@ -332,6 +361,12 @@ impl Borrowed {
 impl Drop for Borrowed {
     fn drop(&mut self) {
         let connection = self.connection.take();
+        if let Some(limit) = self.apart {
+            if let Some(connection) = connection.filter(|_| self.reusable) {
+                self.state.give_spare(connection, limit);
+            }
+            return;
+        }
         let closing = {
             let mut stock = self.state.stock.lock();
             stock.borrowed -= 1;

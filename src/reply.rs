@@ -7,6 +7,7 @@ use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use pyo3::exceptions::PyBaseException;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyList};
@@ -132,9 +133,23 @@ pub(crate) fn add(
         Reply::Refused(error) => error.into_exception(py),
     });
     (values.len() == request.replies).then(|| {
-        let list = PyList::new(py, std::mem::take(values)).map_err(Error::foreign)?;
+        let mut values = std::mem::take(values);
+        if request.is_transaction() {
+            return executed(py, &mut values);
+        }
+        let list = PyList::new(py, values).map_err(Error::foreign)?;
         Ok(list.into_any().unbind())
     })
+}
+
+/// What EXEC gave, out of the replies to MULTI, the commands and EXEC. A command that was refused while it was queued says
+/// more than the EXECABORT that follows from it.
+fn executed(py: Python<'_>, values: &mut Vec<Py<PyAny>>) -> Result<Py<PyAny>, Error> {
+    if let Some(refused) = values.iter().find(|value| value.bind(py).is_instance_of::<PyBaseException>()) {
+        return Err(Error::foreign(PyErr::from_value(refused.bind(py).clone())));
+    }
+    let executed = values.pop().filter(|list| list.bind(py).is_instance_of::<PyList>());
+    executed.ok_or_else(|| Error::new(Kind::Response, "the transaction was not executed"))
 }
 
 /// A `bytes` object that a large bulk string is received into.

@@ -1,75 +1,31 @@
 //! Commands on their way to a server.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyTuple};
 
+use crate::argument::{self, SHARE};
+use crate::config::Config;
 use crate::errors::{Error, Kind};
+use crate::node::Node;
 use crate::reply::Origin;
+use crate::slots;
+use crate::spec::{Slots, Spec};
 use crate::wire::Payload;
 
-/// From this size on, a value is sent from where Python keeps it.
-const SHARE: usize = 16 * 1024;
-
-/// A command's name and nature: which server it goes to, and whether it may be sent twice.
-#[pyclass(frozen, module = "django_cachex._core")]
-pub(crate) struct Spec {
-    pub(crate) name: Arc<str>,
-    packed: Vec<u8>,
-    words: usize,
-    #[pyo3(get)]
-    pub(crate) write: bool,
-    #[pyo3(get)]
-    pub(crate) repeatable: bool,
-    /// First key, last key (negative: from the end) and step, as COMMAND INFO gives them; the name is position 0.
-    #[pyo3(get)]
-    keys: (i32, i32, i32),
-}
-
-impl Spec {
-    /// A command of one word that may be repeated.
-    pub(crate) fn plain(name: &str, write: bool, keys: (i32, i32, i32)) -> Self {
-        let mut packed = Payload::default();
-        packed.word(name.as_bytes());
-        Self { name: name.into(), packed: packed.into_bytes(), words: 1, write, repeatable: true, keys }
-    }
-}
-
-#[pymethods]
-impl Spec {
-    #[new]
-    #[pyo3(signature = (name, *, write, repeatable = None, keys = (1, 1, 1)))]
-    fn new(name: &str, write: bool, repeatable: Option<bool>, keys: (i32, i32, i32)) -> PyResult<Self> {
-        let mut packed = Payload::default();
-        let mut words = 0;
-        for word in name.split_ascii_whitespace() {
-            packed.word(word.as_bytes());
-            words += 1;
-        }
-        if words == 0 {
-            return Err(PyValueError::new_err("a command needs a name"));
-        }
-        Ok(Self {
-            name: name.into(),
-            packed: packed.into_bytes(),
-            words,
-            write,
-            repeatable: repeatable.unwrap_or(!write),
-            keys,
-        })
-    }
-
-    #[getter]
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Spec {}>", self.name)
-    }
+/// Which node of a topology a request needs.
+#[derive(Clone)]
+pub(crate) enum Place {
+    /// Any that serves it.
+    Any,
+    /// The one with this index.
+    Index(usize),
+    /// The one that has this slot.
+    Slot(u16),
+    /// This one and no other.
+    Node(Arc<Node>),
 }
 
 /// What the commands of a request are called.
@@ -77,7 +33,7 @@ enum Names {
     One(Arc<str>),
     /// One for each reply; the result is a list of replies, errors included.
     Many(Vec<Arc<str>>),
-    /// The same, with MULTI and EXEC around them.
+    /// The same, with MULTI and EXEC around them; the result is what EXEC gives.
     Transaction(Vec<Arc<str>>),
 }
 
@@ -88,13 +44,18 @@ pub(crate) struct Request {
     names: Names,
     pub(crate) write: bool,
     pub(crate) repeatable: bool,
+    pub(crate) place: Place,
+    /// How long the server may wait before it answers, zero for ever. `None`: it is an ordinary command.
+    wait: Option<Duration>,
 }
 
 impl Request {
-    pub(crate) fn one(spec: &Spec, args: &Bound<'_, PyTuple>, limit: Option<usize>) -> PyResult<Self> {
+    /// One command. `sharded`: it matters in which slot its keys are.
+    pub(crate) fn one(spec: &Spec, args: &Bound<'_, PyTuple>, limit: Option<usize>, sharded: bool) -> PyResult<Self> {
         let mut payload = Payload::with_capacity(spec.packed.len() + 32 + 40 * args.len());
         pack(&mut payload, spec, args, limit)?;
-        Ok(Self::single(spec, payload))
+        let place = if sharded { place(spec.slots(args)?).map_err(|error| error.during(&spec.name))? } else { Place::Any };
+        Ok(Self { place, ..Self::single(spec, payload) })
     }
 
     fn single(spec: &Spec, payload: Payload) -> Self {
@@ -104,6 +65,24 @@ impl Request {
             names: Names::One(spec.name.clone()),
             write: spec.write,
             repeatable: spec.repeatable,
+            place: Place::Any,
+            wait: None,
+        }
+    }
+
+    /// The same request for a certain node.
+    pub(crate) fn at(self, index: Option<usize>) -> Self {
+        match index {
+            Some(index) => Self { place: Place::Index(index), ..self },
+            None => self,
+        }
+    }
+
+    /// The same request, which lets the server wait. It is not sent twice: it would wait twice.
+    pub(crate) fn waiting(self, wait: Option<Duration>) -> Self {
+        match wait {
+            Some(_) => Self { wait, repeatable: false, ..self },
+            None => self,
         }
     }
 
@@ -111,7 +90,15 @@ impl Request {
         let mut payload = Payload::default();
         payload.command(1);
         payload.word(b"PING");
-        Self { payload, replies: 1, names: Names::One("PING".into()), write: false, repeatable: true }
+        Self {
+            payload,
+            replies: 1,
+            names: Names::One("PING".into()),
+            write: false,
+            repeatable: true,
+            place: Place::Any,
+            wait: None,
+        }
     }
 
     /// GET of a made key; `spec` says so.
@@ -137,6 +124,11 @@ impl Request {
         Ok(Self::single(spec, payload))
     }
 
+    /// The same request for the server that has `key`.
+    pub(crate) fn for_key(self, key: &str) -> Self {
+        Self { place: Place::Slot(slots::slot(key.as_bytes())), ..self }
+    }
+
     /// MGET of made keys; `spec` says so.
     pub(crate) fn mget(spec: &Spec, keys: &[String]) -> Self {
         let size: usize = keys.iter().map(|key| key.len() + 16).sum();
@@ -156,42 +148,51 @@ impl Request {
         payload.packed(&spec.packed);
         for (key, value) in items {
             payload.word(key.as_bytes());
-            argument(&mut payload, spec, value, limit)?;
+            argument::pack(&mut payload, &spec.name, value, limit)?;
         }
         Ok(Self::single(spec, payload))
     }
 
-    /// SET of made keys to encoded values in one transaction, for so many seconds; `spec` says so.
-    pub(crate) fn set_all(
-        spec: &Spec,
-        items: &[(String, Bound<'_, PyAny>)],
-        timeout: i64,
-        limit: Option<usize>,
-    ) -> PyResult<Self> {
-        let mut batch = Batch::new(true);
-        for (key, value) in items {
-            set_words(batch.add(spec), spec, key, value, Some(timeout), limit)?;
-        }
-        Ok(batch.finish())
+    /// Several commands that are packed already.
+    pub(crate) fn many(payload: Payload, names: Vec<Arc<str>>, write: bool, repeatable: bool, place: Place) -> Self {
+        let replies = names.len();
+        Self { payload, replies, names: Names::Many(names), write, repeatable, place, wait: None }
     }
 
-    /// `commands`: pairs of [`Spec`] and arguments.
-    pub(crate) fn many(commands: &Bound<'_, PyAny>, transaction: bool, limit: Option<usize>) -> PyResult<Self> {
-        let mut batch = Batch::new(transaction);
-        for command in commands.try_iter()? {
-            let (spec, args): (Bound<'_, Spec>, Bound<'_, PyTuple>) = command?.extract()?;
-            let spec = spec.get();
-            pack(batch.add(spec), spec, &args, limit)?;
-        }
-        if batch.names.is_empty() {
-            return Err(PyValueError::new_err("no command"));
-        }
-        Ok(batch.finish())
+    /// The same, in a transaction.
+    pub(crate) fn transaction(commands: &Payload, names: Vec<Arc<str>>, place: Place) -> Self {
+        let mut payload = Payload::default();
+        payload.command(1);
+        payload.word(b"MULTI");
+        payload.extend(commands);
+        payload.command(1);
+        payload.word(b"EXEC");
+        let names: Vec<_> = std::iter::once("MULTI".into()).chain(names).chain(std::iter::once("EXEC".into())).collect();
+        let replies = names.len();
+        Self { payload, replies, names: Names::Transaction(names), write: true, repeatable: false, place, wait: None }
     }
 
-    /// Whether the result is a list.
+    /// Whether the result is a list of replies.
     pub(crate) fn is_many(&self) -> bool {
         !matches!(self.names, Names::One(_))
+    }
+
+    pub(crate) fn is_transaction(&self) -> bool {
+        matches!(self.names, Names::Transaction(_))
+    }
+
+    /// Whether the server may wait before it answers.
+    pub(crate) fn waits(&self) -> bool {
+        self.wait.is_some()
+    }
+
+    /// How long a reply may take.
+    pub(crate) fn patience(&self, config: &Config) -> Option<Duration> {
+        match self.wait {
+            None => config.socket_timeout,
+            Some(Duration::ZERO) => None,
+            Some(wait) => config.socket_timeout.map(|limit| limit.saturating_add(wait)),
+        }
     }
 
     /// Where reply number `index` comes from.
@@ -212,48 +213,17 @@ impl Request {
     }
 }
 
-/// Commands that go out together.
-struct Batch {
-    payload: Payload,
-    names: Vec<Arc<str>>,
-    transaction: bool,
-    repeatable: bool,
-}
-
-impl Batch {
-    fn new(transaction: bool) -> Self {
-        let mut batch = Self { payload: Payload::default(), names: Vec::new(), transaction, repeatable: !transaction };
-        if transaction {
-            batch.mark("MULTI");
-        }
-        batch
-    }
-
-    fn mark(&mut self, word: &str) {
-        self.payload.command(1);
-        self.payload.word(word.as_bytes());
-        self.names.push(word.into());
-    }
-
-    /// Where to pack the next command, which is `spec`.
-    fn add(&mut self, spec: &Spec) -> &mut Payload {
-        self.names.push(spec.name.clone());
-        self.repeatable &= spec.repeatable;
-        &mut self.payload
-    }
-
-    fn finish(mut self) -> Request {
-        if self.transaction {
-            self.mark("EXEC");
-        }
-        let Self { payload, names, transaction, repeatable } = self;
-        let replies = names.len();
-        let names = if transaction { Names::Transaction(names) } else { Names::Many(names) };
-        Request { payload, replies, names, write: true, repeatable }
+/// Where a command goes whose keys are in these slots.
+pub(crate) fn place(slots: Slots) -> Result<Place, Error> {
+    match slots {
+        Slots::None => Ok(Place::Any),
+        Slots::One(slot) => Ok(Place::Slot(slot)),
+        Slots::Several => Err(Error::new(Kind::CrossSlot, "CROSSSLOT keys of one command are in different slots")),
     }
 }
 
-fn set_words(
+/// SET of a made key to an encoded value, for so many seconds.
+pub(crate) fn set_words(
     payload: &mut Payload,
     spec: &Spec,
     key: &str,
@@ -264,7 +234,7 @@ fn set_words(
     payload.command(if timeout.is_some() { 5 } else { 3 });
     payload.packed(&spec.packed);
     payload.word(key.as_bytes());
-    argument(payload, spec, value, limit)?;
+    argument::pack(payload, &spec.name, value, limit)?;
     if let Some(timeout) = timeout {
         payload.word(b"EX");
         payload.integer(timeout);
@@ -272,54 +242,14 @@ fn set_words(
     Ok(())
 }
 
-fn pack(payload: &mut Payload, spec: &Spec, args: &Bound<'_, PyTuple>, limit: Option<usize>) -> PyResult<()> {
+/// One command.
+pub(crate) fn pack(
+    payload: &mut Payload,
+    spec: &Spec,
+    args: &Bound<'_, PyTuple>,
+    limit: Option<usize>,
+) -> PyResult<()> {
     payload.command(spec.words + args.len());
     payload.packed(&spec.packed);
-    args.iter_borrowed().try_for_each(|arg| argument(payload, spec, &arg, limit))
-}
-
-fn argument(payload: &mut Payload, spec: &Spec, arg: &Bound<'_, PyAny>, limit: Option<usize>) -> PyResult<()> {
-    // Text and buffers are measured too, before they are copied.
-    let size = if arg.is_exact_instance_of::<PyInt>() { 0 } else { arg.len().unwrap_or(0) };
-    if let Some(limit) = limit.filter(|limit| size > *limit) {
-        let text = format!("a value of {size} bytes is larger than max_value_size ({limit})");
-        return Err(Error::new(Kind::ValueTooLarge, text).during(&spec.name).into());
-    }
-    word(payload, arg)
-}
-
-fn word(payload: &mut Payload, arg: &Bound<'_, PyAny>) -> PyResult<()> {
-    if let Ok(text) = arg.cast::<PyString>() {
-        if let Ok(text) = text.to_str() {
-            payload.word(text.as_bytes());
-        } else {
-            let bytes = text.call_method1("encode", ("utf-8", "surrogateescape"))?;
-            payload.word(bytes.cast::<PyBytes>()?.as_bytes());
-        }
-    } else if let Ok(bytes) = arg.cast::<PyBytes>() {
-        if bytes.as_bytes().len() < SHARE {
-            payload.word(bytes.as_bytes());
-        } else {
-            payload.shared(Arc::new(PyBackedBytes::from(bytes.clone())));
-        }
-    } else if arg.is_instance_of::<PyBool>() {
-        payload.word(if arg.is_truthy()? { b"1" } else { b"0" });
-    } else if arg.is_exact_instance_of::<PyInt>() {
-        match arg.extract::<i64>() {
-            Ok(value) => payload.integer(value),
-            Err(_) => payload.word(arg.str()?.to_str()?.as_bytes()),
-        }
-    } else if let Ok(value) = arg.cast::<PyInt>() {
-        // An IntEnum's own str() may be anything.
-        let value = value.py().get_type::<PyInt>().call1((value,))?;
-        payload.word(value.str()?.to_str()?.as_bytes());
-    } else if let Ok(value) = arg.cast::<PyFloat>() {
-        payload.word(value.repr()?.to_str()?.as_bytes());
-    } else if let Ok(view) = pyo3::buffer::PyBuffer::<u8>::get(arg) {
-        payload.word(&view.to_vec(arg.py())?);
-    } else {
-        let kind = arg.get_type().qualname()?;
-        return Err(PyTypeError::new_err(format!("cannot send a {kind}: bytes, str, int, float or bool expected")));
-    }
-    Ok(())
+    args.iter_borrowed().try_for_each(|arg| argument::pack(payload, &spec.name, &arg, limit))
 }

@@ -4,17 +4,17 @@
 //! After every wait for the server the processor's caches are cold, so each detour costs several times what its
 //! instructions say.
 
-use std::time::Instant;
-
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyNotImplemented, PyType};
 
+use crate::batch::Batch;
 use crate::codec::Codec;
-use crate::engine::Engine;
+use crate::engine::{Engine, Outgoing};
 use crate::errors::{self, Error, Kind, guarded};
 use crate::keys::KeyMaker;
-use crate::request::{Request, Spec};
+use crate::request::{self, Place, Request};
+use crate::spec::{Merge, Sharding, Spec};
 use crate::seal::Seal;
 
 /// What the shortcuts of all clients have in common.
@@ -40,10 +40,10 @@ impl Shortcuts {
             cache: Seal::new(cache, &["make_and_validate_key", "make_key", "validate_key"])?,
             client: Seal::new(client, &["get", "aget", "set", "aset", "encode", "decode"])?,
             client_many: Seal::new(client, &["get_many", "aget_many", "set_many", "aset_many", "encode", "decode"])?,
-            get: Spec::plain("GET", false, (1, 1, 1)),
-            set: Spec::plain("SET", true, (1, 1, 1)),
-            mget: Spec::plain("MGET", false, (1, -1, 1)),
-            mset: Spec::plain("MSET", true, (1, -1, 2)),
+            get: Spec::plain("GET", false, (1, 1, 1), Sharding::OneSlot),
+            set: Spec::plain("SET", true, (1, 1, 1), Sharding::OneSlot),
+            mget: Spec::plain("MGET", false, (1, -1, 1), Sharding::Split(Merge::List)),
+            mset: Spec::plain("MSET", true, (1, -1, 2), Sharding::Split(Merge::Done)),
         })
     }
 
@@ -117,7 +117,7 @@ impl Shortcut {
         timeout: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
         limit: Option<usize>,
-    ) -> PyResult<Option<Request>> {
+    ) -> PyResult<Option<Outgoing>> {
         let common = self.common.get();
         let Some(timeout) = seconds(timeout) else { return Ok(None) };
         if data.is_empty() || !self.is_open(cache, &common.client_many)? {
@@ -133,11 +133,16 @@ impl Shortcut {
         for (_, value) in &mut items {
             *value = codec.encode(value)?;
         }
-        match timeout {
-            None => Request::mset(&common.mset, &items, limit),
-            Some(timeout) => Request::set_all(&common.set, &items, timeout, limit),
+        if timeout.is_none() {
+            return Request::mset(&common.mset, &items, limit).map(|request| Some(Outgoing::One(request)));
         }
-        .map(Some)
+        let mut batch = Batch::new(limit, false);
+        for (key, value) in &items {
+            batch.command(&common.set, Place::Any, |payload| {
+                request::set_words(payload, &common.set, key, value, timeout, limit)
+            })?;
+        }
+        Ok(Some(Outgoing::Transaction(batch)))
     }
 
     fn set_request(
@@ -188,7 +193,7 @@ impl Shortcut {
         let Some(key) = self.key(cache, key, version)? else {
             return Ok(declined(py));
         };
-        let data = guarded(|| self.engine.get().run(py, &Request::get(&self.common.get().get, &key), None))?;
+        let data = guarded(|| self.engine.get().run(py, &Request::get(&self.common.get().get, &key)))?;
         self.found(data.bind(py), default)
     }
 
@@ -202,7 +207,7 @@ impl Shortcut {
     ) -> PyResult<Option<Py<PyAny>>> {
         let Some(key) = self.key(cache, key, version)? else { return Ok(None) };
         let request = Request::get(&self.common.get().get, &key);
-        guarded(|| self.async_engine.get().submit(cache.py(), request, None, Instant::now())).map(Some)
+        guarded(|| self.async_engine.get().submit(cache.py(), request)).map(Some)
     }
 
     /// The value of a raw reply to GET, or `default`.
@@ -234,7 +239,7 @@ impl Shortcut {
     ) -> PyResult<bool> {
         let engine = self.engine.get();
         let Some(request) = self.set_request(cache, key, value, timeout, version, engine)? else { return Ok(false) };
-        guarded(|| engine.run(cache.py(), &request, None))?;
+        guarded(|| engine.run(cache.py(), &request))?;
         Ok(true)
     }
 
@@ -250,7 +255,7 @@ impl Shortcut {
     ) -> PyResult<Option<Py<PyAny>>> {
         let engine = self.async_engine.get();
         let Some(request) = self.set_request(cache, key, value, timeout, version, engine)? else { return Ok(None) };
-        guarded(|| engine.submit(cache.py(), request, None, Instant::now())).map(Some)
+        guarded(|| engine.submit(cache.py(), request)).map(Some)
     }
 
     /// `cache.get_many(keys, version)`, or `NotImplemented`.
@@ -263,7 +268,7 @@ impl Shortcut {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = cache.py();
         let Some(request) = self.get_many_request(cache, keys, version)? else { return Ok(declined(py)) };
-        let replies = guarded(|| self.engine.get().run(py, &request, None))?;
+        let replies = guarded(|| self.engine.get().run(py, &request))?;
         Ok(self.found_many(replies.bind(py), keys)?.into_any())
     }
 
@@ -276,7 +281,7 @@ impl Shortcut {
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Py<PyAny>>> {
         let Some(request) = self.get_many_request(cache, keys, version)? else { return Ok(None) };
-        guarded(|| self.async_engine.get().submit(cache.py(), request, None, Instant::now())).map(Some)
+        guarded(|| self.async_engine.get().submit(cache.py(), request)).map(Some)
     }
 
     /// The values of a raw reply to MGET, by user key.
@@ -309,7 +314,7 @@ impl Shortcut {
         let engine = self.engine.get();
         let request = self.set_many_request(cache, data, timeout, version, engine.max_value_size())?;
         let Some(request) = request else { return Ok(declined(py)) };
-        Ok(guarded(|| engine.run(py, &request, None))?.into_bound(py))
+        Ok(guarded(|| engine.run_any(py, request))?.into_bound(py))
     }
 
     /// The future of the raw replies that `cache.aset_many(data, timeout, version)` waits for, or `None`.
@@ -324,6 +329,6 @@ impl Shortcut {
         let engine = self.async_engine.get();
         let request = self.set_many_request(cache, data, timeout, version, engine.max_value_size())?;
         let Some(request) = request else { return Ok(None) };
-        guarded(|| engine.submit(cache.py(), request, None, Instant::now())).map(Some)
+        guarded(|| engine.submit_any(cache.py(), request)).map(Some)
     }
 }

@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use crate::node::Node;
-use crate::request::Request;
+use crate::request::Place;
 
 pub(crate) trait Topology: Send + Sync {
-    /// The node for `request`; `at` asks for a certain one by its index.
-    fn route(&self, request: &Request, at: Option<usize>) -> &Arc<Node>;
+    /// Whether keys are spread over several servers.
+    fn is_sharded(&self) -> bool {
+        false
+    }
+
+    /// The node for a place, for writing or for reading.
+    fn route(&self, place: &Place, write: bool) -> Arc<Node>;
 }
 
 /// The first server takes the writes, the others share the reads. A single server takes both.
@@ -23,12 +28,13 @@ impl Standalone {
 }
 
 impl Topology for Standalone {
-    fn route(&self, request: &Request, at: Option<usize>) -> &Arc<Node> {
-        let index = match at {
-            Some(index) if index < self.nodes.len() => index,
-            _ if request.write || self.nodes.len() == 1 => 0,
+    fn route(&self, place: &Place, write: bool) -> Arc<Node> {
+        let index = match place {
+            Place::Node(node) => return node.clone(),
+            Place::Index(index) if *index < self.nodes.len() => *index,
+            _ if write || self.nodes.len() == 1 => 0,
             _ => fastrand::usize(1..self.nodes.len()),
         };
-        &self.nodes[index]
+        self.nodes[index].clone()
     }
 }

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Caller", "twin"]
 
-type Mode = Literal["sync", "async"]
+type Mode = Literal["sync", "async", "queued", "aqueued"]
 
 # The twins that are not called `a` + name.
 _IRREGULAR = {"get_client": "get_async_client", "_get_connection_pool": "_get_async_connection_pool"}
@@ -35,14 +35,14 @@ class Caller:
     """Calls methods as they are, or their async twins on one event loop that lives as long as the test.
 
     Attributes:
-        mode: `"sync"` or `"async"`.
+        mode: `"sync"`, `"async"`, `"queued"` or `"aqueued"`.
     """
 
     def __init__(self, mode: Mode, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
         """Prepare to call.
 
         Args:
-            mode: Which of the twins.
+            mode: Which of the twins; "queued" and "aqueued" send one command through a pipeline of either kind.
             loop_factory: What makes the loop; None: asyncio's own.
         """
         self.mode = mode
@@ -63,7 +63,12 @@ class Caller:
     @property
     def is_async(self) -> bool:
         """Whether the async twins are called."""
-        return self.mode == "async"
+        return self.mode in ("async", "aqueued")
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether commands go through a pipeline."""
+        return self.mode in ("queued", "aqueued")
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -81,6 +86,8 @@ class Caller:
         Returns:
             What it returns, awaited if need be.
         """
+        if self.is_queued:
+            return self._queue(method, args, kwargs)
         if not self.is_async:
             result = method(*args, **kwargs)
             return list(result) if inspect.isgenerator(result) else result
@@ -88,6 +95,18 @@ class Caller:
         if inspect.isasyncgen(result):
             return self.run(_listed(result))
         return self.run(result) if inspect.isawaitable(result) else result
+
+    def _queue(self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Send one command through a pipeline, with a neighbour before and after it."""
+        owner: Any = method.__self__  # type: ignore[attr-defined]
+        pipeline = owner.apipeline() if self.is_async else owner.pipeline()
+        pipeline.has_key("a-neighbour")
+        getattr(pipeline, method.__name__)(*args, **kwargs)
+        pipeline.has_key("a-neighbour")
+        executed = pipeline.execute()
+        before, result, after = self.run(executed) if self.is_async else executed
+        assert (before, after) == (False, False)
+        return result
 
     def run[T](self, awaitable: Awaitable[T]) -> T:
         """Run something awaitable on the loop to its end and return its result."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "cache",
     "call",
+    "call_anyhow",
     "call_on_any_loop",
     "certificates",
     "django_cache",
@@ -125,6 +126,13 @@ def django_cache(server: Server, key_prefix: str) -> Iterator[BaseCache]:
 @pytest.fixture(params=["sync", "async"])
 def call(request: pytest.FixtureRequest) -> Iterator[Caller]:
     """Call a method and, in the second run of the test, its async twin: `call(cache.get, "k")`."""
+    with Caller(request.param) as caller:
+        yield caller
+
+
+@pytest.fixture(params=["sync", "async", "queued", "aqueued"])
+def call_anyhow(request: pytest.FixtureRequest) -> Iterator[Caller]:
+    """As `call`, and once more through a pipeline of either kind."""
     with Caller(request.param) as caller:
         yield caller
 

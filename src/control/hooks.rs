@@ -11,7 +11,8 @@ use super::handshake::Credentials;
 use crate::config::{Config, Hook};
 use crate::errors::{Error, Kind, Result};
 use crate::node::Connection;
-use crate::request::{Request, Spec};
+use crate::request::Request;
+use crate::spec::Spec;
 use crate::sync::Mutex;
 use crate::{blocking, imports};
 
@@ -73,7 +74,7 @@ pub(crate) struct BoundConnection {
 impl BoundConnection {
     /// Sends one command and waits for its reply.
     fn call(&self, py: Python<'_>, spec: &Bound<'_, Spec>, args: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
-        let request = Request::one(spec.get(), args, self.config.max_value_size)?;
+        let request = Request::one(spec.get(), args, self.config.max_value_size, false)?;
         let taken = self.connection.lock().take();
         let mut connection = taken
             .ok_or_else(|| Error::new(Kind::Connection, "this client was only valid while its connection was made"))?;

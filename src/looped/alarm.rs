@@ -25,7 +25,7 @@ impl Lease {
         if let Phase::Open(open) = &inner.phase
             && open.link.in_flight() > 0
         {
-            let silent = self.node.config.socket_timeout.map(|limit| open.progress + limit);
+            let silent = self.patience.and_then(|limit| open.progress.checked_add(limit));
             let deadline = open.link.waiters().filter_map(ahead).min();
             due = [due, silent, deadline].into_iter().flatten().min();
         }
@@ -39,8 +39,7 @@ impl Lease {
         deadline: Option<Instant>,
     ) -> PyResult<()> {
         let this = slf.get();
-        let now = Instant::now();
-        let silent = this.node.config.socket_timeout.map(|limit| now + limit);
+        let silent = this.patience.and_then(|limit| Instant::now().checked_add(limit));
         match [deadline, silent].into_iter().flatten().min() {
             Some(due) => Self::alarm_at(slf, event_loop, due),
             None => Ok(()),
@@ -80,7 +79,7 @@ impl Lease {
             if let Phase::Open(open) = phase
                 && open.link.in_flight() > 0
             {
-                silent = config.socket_timeout.is_some_and(|limit| open.progress + limit <= now);
+                silent = this.patience.is_some_and(|limit| now.saturating_duration_since(open.progress) >= limit);
                 for waiter in open.link.waiters().filter(|waiter| late(waiter)) {
                     let error = error.clone().during(waiter.request.name(0));
                     expired.push((waiter.future.clone_ref(py), error));
@@ -100,7 +99,7 @@ impl Lease {
         }
         if silent {
             this.state.suspect();
-            Self::lose(slf, event_loop, &Error::timeout("no reply", config.socket_timeout));
+            Self::lose(slf, event_loop, &Error::timeout("no reply", this.patience));
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
 use pyo3::{PyTraverseError, intern};
 
 use super::dispatch;
@@ -53,6 +53,8 @@ pub(super) struct Inner {
 pub(crate) struct Lease {
     pub(super) node: Arc<Node>,
     pub(super) state: Arc<State>,
+    /// How long the server may stay silent while it owes a reply.
+    pub(super) patience: Option<Duration>,
     pub(super) inner: Mutex<Inner>,
 }
 
@@ -66,10 +68,37 @@ enum Next {
 }
 
 impl Lease {
-    pub(super) fn new(node: Arc<Node>, state: Arc<State>) -> Self {
+    fn new(node: &Arc<Node>, patience: Option<Duration>) -> Self {
         let phase = Phase::Vacant;
         let inner = Inner { phase, queue: VecDeque::new(), flushing: false, alarm: None, made: None };
-        Self { node, state, inner: Mutex::new(inner) }
+        Self { node: node.clone(), state: node.state(), patience, inner: Mutex::new(inner) }
+    }
+
+    /// The loop's connection to `node`, shared by all its tasks.
+    pub(super) fn shared<'py>(event_loop: &Bound<'py, PyAny>, node: &Arc<Node>) -> PyResult<Bound<'py, Self>> {
+        let state = node.state();
+        if let Some(lease) = state.leases.find(event_loop) {
+            return Ok(lease);
+        }
+        let lease = Bound::new(event_loop.py(), Self::new(node, node.config.socket_timeout))?;
+        state.leases.add(event_loop, &lease, false)?;
+        Ok(lease)
+    }
+
+    /// A connection for one request, which gives it back, or up, when its future is done.
+    pub(super) fn apart<'py>(
+        event_loop: &Bound<'py, PyAny>,
+        node: &Arc<Node>,
+        waiter: &Waiter,
+    ) -> PyResult<Bound<'py, Self>> {
+        let py = event_loop.py();
+        let lease = Bound::new(py, Self::new(node, waiter.request.patience(&node.config)))?;
+        node.state().leases.add(event_loop, &lease, true)?;
+        let keywords = PyDict::new(py);
+        keywords.set_item(intern!(py, "context"), imports::new_context(py)?.call0()?)?;
+        let part = lease.getattr(intern!(py, "part"))?;
+        waiter.future.bind(py).call_method(intern!(py, "add_done_callback"), (part,), Some(&keywords))?;
+        Ok(lease)
     }
 
     /// Whether it holds a connection that is not still being made.
@@ -361,7 +390,6 @@ impl Lease {
     /// Closes the connection. Returns who was owed a reply, and whether the request may have reached the server; and who
     /// was not on the link yet.
     fn tear_down(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> (Vec<(Waiter, bool)>, VecDeque<Waiter>) {
-        let py = slf.py();
         let (phase, queued) = {
             let this = slf.get();
             let mut inner = this.inner.lock();
@@ -370,13 +398,7 @@ impl Lease {
         let mut waiting = Vec::new();
         if let Phase::Open(mut open) = phase {
             // Before the descriptor is closed, or its number may be somebody else's by then.
-            if open.watch.is_none() && open.transport.is_ours() {
-                let fd = open.transport.fd();
-                let _ = event_loop.call_method1(intern!(py, "remove_reader"), (fd,));
-                if open.writing {
-                    let _ = event_loop.call_method1(intern!(py, "remove_writer"), (fd,));
-                }
-            }
+            unregister(event_loop, &open);
             let written = open.link.output.total();
             waiting.extend(open.link.abandon().map(|waiter| {
                 let sent = written > waiter.offset;
@@ -404,6 +426,18 @@ impl Lease {
     }
 }
 
+/// Takes a connection from the loop's selector.
+fn unregister(event_loop: &Bound<'_, PyAny>, open: &Open) {
+    let py = event_loop.py();
+    if open.watch.is_none() && open.transport.is_ours() {
+        let fd = open.transport.fd();
+        let _ = event_loop.call_method1(intern!(py, "remove_reader"), (fd,));
+        if open.writing {
+            let _ = event_loop.call_method1(intern!(py, "remove_writer"), (fd,));
+        }
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
         self.reclaim();
@@ -423,6 +457,35 @@ impl Lease {
     fn flush(slf: &Bound<'_, Self>) -> PyResult<()> {
         slf.get().inner.lock().flushing = false;
         contained(|| Self::write(slf, &imports::running_loop(slf.py())?.call0()?))
+    }
+
+    /// The request of a lease apart is over: the connection is somebody else's now, or, if its reply is still owed, closed,
+    /// so that the server waits no longer.
+    #[pyo3(signature = (_future, /))]
+    fn part(slf: &Bound<'_, Self>, _future: &Bound<'_, PyAny>) -> PyResult<()> {
+        contained(|| {
+            let event_loop = imports::running_loop(slf.py())?.call0()?;
+            let this = slf.get();
+            let open = {
+                let mut inner = this.inner.lock();
+                match std::mem::replace(&mut inner.phase, Phase::Vacant) {
+                    Phase::Open(open) if open.link.is_clean() => Some(open),
+                    other => {
+                        inner.phase = other;
+                        None
+                    }
+                }
+            };
+            if let Some(open) = open {
+                unregister(&event_loop, &open);
+                if let Some(connection) = open.into_connection() {
+                    this.state.give_spare(connection, this.node.config.max_connections);
+                }
+            } else {
+                drop(Self::tear_down(slf, &event_loop));
+            }
+            Ok(())
+        })
     }
 
     fn on_connected(slf: &Bound<'_, Self>) -> PyResult<()> {

@@ -17,6 +17,8 @@ struct Entry {
     id: usize,
     event_loop: Py<PyWeakrefReference>,
     lease: Py<PyWeakrefReference>,
+    /// One call has it to itself.
+    apart: bool,
 }
 
 impl Leases {
@@ -24,7 +26,7 @@ impl Leases {
         let py = event_loop.py();
         let id = event_loop.as_ptr() as usize;
         let entries = self.0.lock();
-        let entry = entries.iter().find(|entry| entry.id == id)?;
+        let entry = entries.iter().find(|entry| entry.id == id && !entry.apart)?;
         let alive = entry.event_loop.bind(py).upgrade()?;
         if !alive.is(event_loop) {
             return None;
@@ -33,16 +35,19 @@ impl Leases {
         Some(unsafe { entry.lease.bind(py).upgrade()?.cast_into_unchecked() })
     }
 
-    pub(super) fn add(&self, event_loop: &Bound<'_, PyAny>, lease: &Bound<'_, Lease>) -> PyResult<()> {
+    pub(super) fn add(&self, event_loop: &Bound<'_, PyAny>, lease: &Bound<'_, Lease>, apart: bool) -> PyResult<()> {
         let id = event_loop.as_ptr() as usize;
         let entry = Entry {
             id,
             event_loop: PyWeakrefReference::new(event_loop)?.unbind(),
             lease: PyWeakrefReference::new(lease.as_any())?.unbind(),
+            apart,
         };
         let mut entries = self.0.lock();
         // A loop that has gone has taken its lease along.
-        entries.retain(|other| other.id != id && other.lease.bind(event_loop.py()).upgrade().is_some());
+        entries.retain(|other| {
+            (other.id != id || other.apart || apart) && other.lease.bind(event_loop.py()).upgrade().is_some()
+        });
         entries.push(entry);
         Ok(())
     }

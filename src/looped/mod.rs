@@ -44,28 +44,22 @@ pub(crate) fn submit(
     py: Python<'_>,
     topology: &Arc<dyn Topology>,
     request: Request,
-    at: Option<usize>,
     deadline: Option<Instant>,
 ) -> PyResult<Py<PyAny>> {
     let event_loop = imports::running_loop(py)?.call0()?;
     let future = event_loop.call_method0(intern!(py, "create_future"))?;
-    let waiter = Waiter::new(future.clone().unbind(), request, topology.clone(), at, deadline);
+    let waiter = Waiter::new(future.clone().unbind(), request, topology.clone(), deadline);
     dispatch(&event_loop, waiter)?;
     Ok(future.unbind())
 }
 
 /// Routes a request to the loop's lease on the right node.
 fn dispatch(event_loop: &Bound<'_, PyAny>, waiter: Waiter) -> PyResult<()> {
-    let py = event_loop.py();
-    let topology = waiter.topology.clone();
-    let node = topology.route(&waiter.request, waiter.at);
-    let state = node.state();
-    let lease = if let Some(lease) = state.leases.find(event_loop) {
-        lease
+    let node = waiter.topology.route(&waiter.request.place, waiter.request.write);
+    let lease = if waiter.request.waits() {
+        Lease::apart(event_loop, &node, &waiter)?
     } else {
-        let lease = Bound::new(py, Lease::new(node.clone(), state.clone()))?;
-        state.leases.add(event_loop, &lease)?;
-        lease
+        Lease::shared(event_loop, &node)?
     };
     Lease::accept(&lease, event_loop, waiter)
 }

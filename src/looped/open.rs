@@ -49,6 +49,10 @@ impl Open {
         }
         self.unsent += 1;
         waiter.offset = self.link.output.pushed();
+        if waiter.request.waits() {
+            // From here on it is the server that waits.
+            waiter.deadline = None;
+        }
         let request = waiter.request.clone();
         self.link.push(&request.payload, request.replies, waiter);
     }

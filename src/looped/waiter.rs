@@ -24,7 +24,6 @@ pub(super) struct Waiter {
     pub(super) future: Py<PyAny>,
     pub(super) request: Arc<Request>,
     pub(super) topology: Arc<dyn Topology>,
-    pub(super) at: Option<usize>,
     pub(super) deadline: Option<Instant>,
     /// Attempts that have failed.
     pub(super) attempt: u32,
@@ -39,11 +38,10 @@ impl Waiter {
         future: Py<PyAny>,
         request: Request,
         topology: Arc<dyn Topology>,
-        at: Option<usize>,
         deadline: Option<Instant>,
     ) -> Self {
         let request = Arc::new(request);
-        Self { future, request, topology, at, deadline, attempt: 0, offset: 0, values: Vec::new() }
+        Self { future, request, topology, deadline, attempt: 0, offset: 0, values: Vec::new() }
     }
 
     pub(super) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -56,7 +54,7 @@ impl Waiter {
         let py = event_loop.py();
         let future = event_loop.call_method0(intern!(py, "create_future"))?;
         future.call_method0(intern!(py, "cancel"))?;
-        Ok(Self::new(future.unbind(), Request::ping(), like.topology.clone(), None, None))
+        Ok(Self::new(future.unbind(), Request::ping(), like.topology.clone(), None))
     }
 
     pub(super) fn origin<'a>(&'a self, node: &'a Node) -> Origin<'a> {

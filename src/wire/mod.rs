@@ -14,5 +14,5 @@ mod tests;
 
 pub use link::{LARGE_BULK, Link, Received};
 pub use output::Output;
-pub use payload::{Payload, Shared};
+pub use payload::{Mark, Payload, Shared};
 pub use resp::{Element, Elements, MAX_BULK, MAX_DEPTH, MAX_LINE, ProtocolError, Scanner};

@@ -5,6 +5,13 @@ use std::sync::Arc;
 /// Bytes that are sent from where they are, without being copied.
 pub type Shared = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
+/// A place between two commands of a payload.
+#[derive(Default, Clone, Copy)]
+pub struct Mark {
+    bytes: usize,
+    shared: usize,
+}
+
 /// One or more packed commands. Large arguments are held by reference.
 #[derive(Default, Clone)]
 pub struct Payload {
@@ -46,9 +53,26 @@ impl Payload {
 
     /// Appends another payload's commands.
     pub fn extend(&mut self, other: &Payload) {
+        self.extend_from(other, Mark::default(), other.mark());
+    }
+
+    /// Appends what another payload holds between two marks.
+    pub fn extend_from(&mut self, other: &Payload, from: Mark, to: Mark) {
         let base = self.bytes.len();
-        self.bytes.extend_from_slice(&other.bytes);
-        self.shared.extend(other.shared.iter().map(|(at, chunk)| (base + at, chunk.clone())));
+        self.bytes.extend_from_slice(&other.bytes[from.bytes..to.bytes]);
+        let chunks = other.shared[from.shared..to.shared].iter();
+        self.shared.extend(chunks.map(|(at, chunk)| (base + at - from.bytes, chunk.clone())));
+    }
+
+    /// Where the next command will begin.
+    pub fn mark(&self) -> Mark {
+        Mark { bytes: self.bytes.len(), shared: self.shared.len() }
+    }
+
+    /// Takes back what came after a mark.
+    pub fn truncate(&mut self, mark: Mark) {
+        self.bytes.truncate(mark.bytes);
+        self.shared.truncate(mark.shared);
     }
 
     pub fn is_empty(&self) -> bool {

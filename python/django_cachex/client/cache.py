@@ -15,9 +15,18 @@ from django_cachex import _core
 from django_cachex.client.cluster import RedisClusterCacheClient, ValkeyClusterCacheClient
 from django_cachex.client.codec import build_codec
 from django_cachex.client.default import KeyValueCacheClient, RedisCacheClient, ValkeyCacheClient
+from django_cachex.client.pipeline import AsyncPipeline, Pipeline
 from django_cachex.client.sentinel import RedisSentinelCacheClient, ValkeySentinelCacheClient
 from django_cachex.client.transaction import check
+from django_cachex.commands.command import Direct
+from django_cachex.commands.hashes import HashCommands
 from django_cachex.commands.keys import KeyCommands
+from django_cachex.commands.lists import ListCommands
+from django_cachex.commands.scripts import ScriptCommands
+from django_cachex.commands.server import ServerCommands
+from django_cachex.commands.sets import SetCommands
+from django_cachex.commands.sorted_sets import SortedSetCommands
+from django_cachex.commands.streams import StreamCommands
 from django_cachex.commands.ttl import TtlCommands
 from django_cachex.exceptions import NotSupportedError
 from django_cachex.redaction import scrub
@@ -51,7 +60,19 @@ def _literal(text: str) -> str:
     return _GLOB.sub(r"\\\g<0>", text)
 
 
-class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands, BaseCache):
+class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
+    TtlCommands,
+    KeyCommands,
+    HashCommands,
+    ListCommands,
+    SetCommands,
+    SortedSetCommands,
+    StreamCommands,
+    ScriptCommands,
+    ServerCommands,
+    Direct,
+    BaseCache,
+):
     """What all backends have in common. Its leaves name a client class."""
 
     _class: type[ClientT] | None = None
@@ -481,6 +502,21 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](TtlCommands, KeyCommands,
 
     async def aclose(self, **kwargs: Any) -> None:
         """Do nothing; see ``close``."""
+
+    # Pipelines
+
+    def pipeline(self, *, transaction: bool = True, version: int | None = None) -> Pipeline:
+        """Return an empty pipeline, whose commands are sent together.
+
+        Args:
+            transaction: they take effect together too (MULTI, EXEC).
+            version: the version of keys that are queued without one.
+        """
+        return Pipeline(self, transaction=transaction, version=version)
+
+    def apipeline(self, *, transaction: bool = True, version: int | None = None) -> AsyncPipeline:
+        """Return an empty pipeline for async code; see ``pipeline``. It may be awaited, and gives itself."""
+        return AsyncPipeline(self, transaction=transaction, version=version)
 
     # Second wave
 

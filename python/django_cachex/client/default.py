@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
 
 from django_cachex import _core
-from django_cachex._core import Spec
 from django_cachex.client.codec import build_codec
 from django_cachex.client.raw import AsyncRedis, AsyncValkey, Redis, Valkey
-from django_cachex.client.transaction import results
-from django_cachex.commands.command import Command, Transaction, aio, command, steps
+from django_cachex.client.transaction import check
+from django_cachex.commands import strings
+from django_cachex.commands.command import Command, Direct, Transaction, aio, command, steps
+from django_cachex.commands.hashes import HashCommands
 from django_cachex.commands.keys import KeyCommands
-from django_cachex.commands.replies import done, flag, integer, items
+from django_cachex.commands.lists import ListCommands
+from django_cachex.commands.replies import done, flag, integer
+from django_cachex.commands.scripts import EVAL, EVALSHA, ScriptCommands, digest
+from django_cachex.commands.server import ServerCommands
+from django_cachex.commands.sets import SetCommands
+from django_cachex.commands.sorted_sets import SortedSetCommands
+from django_cachex.commands.streams import StreamCommands
 from django_cachex.commands.ttl import TtlCommands
-from django_cachex.exceptions import KeyNotFoundError, NoPermissionError, NoScriptError, ResponseError, SerializerError
+from django_cachex.exceptions import NoPermissionError, NoScriptError, ResponseError, SerializerError
 from django_cachex.options import CACHE_OPTIONS
 from django_cachex.redaction import scrub
 from django_cachex.settings import Settings
@@ -27,45 +33,28 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Iterable, Mapping, Sequence
 
+    from django_cachex._core import Batch, Engine, Spec
     from django_cachex.client.pools import AsyncConnectionPool, ConnectionPool
     from django_cachex.commands.command import Built, Steps
     from django_cachex.options import Topology
 
 __all__ = ["KeyValueCacheClient", "RedisCacheClient", "ValkeyCacheClient"]
 
-_GET = Spec("GET", write=False)
-_MGET = Spec("MGET", write=False, keys=(1, -1, 1))
-_SET = Spec("SET", write=True, repeatable=True)
-_MSET = Spec("MSET", write=True, repeatable=True, keys=(1, -1, 2))
-_DEL = Spec("DEL", write=True, repeatable=True, keys=(1, -1, 1))
-# "Does it exist?" for a decision on what to write: a replica may lag behind.
-_EXISTS = Spec("EXISTS", write=True, repeatable=True, keys=(1, -1, 1))
-_PERSIST = Spec("PERSIST", write=True)
-_GETDEL = Spec("GETDEL", write=True)
-_READ = Spec("GET", write=True, repeatable=True)
-_EVAL = Spec("EVAL", write=True, repeatable=False, keys=(3, 3, 1))
-_EVALSHA = Spec("EVALSHA", write=True, repeatable=False, keys=(3, 3, 1))
-_INCRBY = Spec("INCRBY", write=True)
-
-# Check and change in one step, so that no other client comes between them.
-# Scripts count in floating point, so that a large sum has to be read as text.
-_INCR = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return false end
-local sum = redis.call('INCRBY', KEYS[1], ARGV[1])
-if sum > -9007199254740992 and sum < 9007199254740992 then return sum end
-return redis.call('GET', KEYS[1])
-"""
+_ABSENT = object()
 
 
-@cache
-def _incr_sha() -> str:
-    # Together with `random` below, a few milliseconds that importing the package need not take.
-    import hashlib  # noqa: PLC0415
-
-    return hashlib.sha1(_INCR.encode(), usedforsecurity=False).hexdigest()
-
-
-class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
+class KeyValueCacheClient[ClientT](
+    TtlCommands,
+    KeyCommands,
+    HashCommands,
+    ListCommands,
+    SetCommands,
+    SortedSetCommands,
+    StreamCommands,
+    ScriptCommands,
+    ServerCommands,
+    Direct,
+):
     """What all clients have in common. Its leaves differ in topology and raw client type."""
 
     _takes_versions = False
@@ -198,18 +187,21 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
 
     def _run(self, spec: Spec | None, built: Built[Any]) -> Any:
         if isinstance(built, Transaction):
-            return built.reply(results(self._engine.call_many(built.commands, True)))  # noqa: FBT003 - positional only
+            batch = _batch(self._engine, built)
+            return built.reply(check(self._engine.call_batch(batch, True, built.spread)))  # noqa: FBT003
         try:
-            raw = self._engine.call(built.spec or spec, built.args, built.at)  # type: ignore[arg-type]
+            raw = self._engine.call(built.spec or spec, built.args, built.at, built.wait)  # type: ignore[arg-type]
         except ResponseError as error:
             _refuse(built, error)
         return built.reply(raw)
 
     async def _arun(self, spec: Spec | None, built: Built[Any]) -> Any:
         if isinstance(built, Transaction):
-            return built.reply(results(await self._async_engine.send_many(built.commands, True)))  # noqa: FBT003
+            batch = _batch(self._async_engine, built)
+            return built.reply(check(await self._async_engine.send_batch(batch, True, built.spread)))  # noqa: FBT003
+        engine = self._async_engine
         try:
-            raw = await self._async_engine.send(built.spec or spec, built.args, built.at)  # type: ignore[arg-type]
+            raw = await engine.send(built.spec or spec, built.args, built.at, built.wait)  # type: ignore[arg-type]
         except ResponseError as error:
             _refuse(built, error)
         return built.reply(raw)
@@ -267,15 +259,19 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
             self._missing(error)
             return default
 
+    def _found_many(self, keys: Iterable[str], replies: list[Any]) -> dict[str, Any]:
+        found = ((key, self._found(data, _ABSENT)) for key, data in zip(keys, replies, strict=True))
+        return {key: value for key, value in found if value is not _ABSENT}
+
     # Django's methods
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value at *key*, or *default* if there is none (GET)."""
-        return self._found(self._engine.call(_GET, (key,)), default)
+        return self._found(self._engine.call(strings.GET, (key,)), default)
 
     async def aget(self, key: str, default: Any = None) -> Any:
         """Return the value at *key*, or *default* if there is none (GET)."""
-        return self._found(await self._async_engine.send(_GET, (key,)), default)
+        return self._found(await self._async_engine.send(strings.GET, (key,)), default)
 
     @command("SET", write=True)
     def add(self, key: str, value: Any, timeout: int | None) -> Command[bool]:
@@ -283,10 +279,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
 
         With a timeout of zero or less nothing is stored, and the result tells whether it could have been.
         """
-        stored = self.encode(value)
-        if timeout is not None and timeout <= 0:
-            return Command(_absent, key, spec=_EXISTS)
-        return Command(_stored, key, stored, "NX", *_expiry(timeout))
+        return strings.add(key, self.encode(value), timeout)
 
     aadd = aio(add)
 
@@ -312,7 +305,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         """
         if nx or xx or get:
             return self._set_if(key, value, timeout, nx, xx, get)
-        self._engine.call(*self._plain_set(key, value, timeout))
+        self._engine.call(*strings.plain_set(key, self.encode(value), timeout))
         return None
 
     async def aset(
@@ -321,27 +314,12 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         """Store *value*; see ``set`` (SET)."""
         if nx or xx or get:
             return await self._aset_if(key, value, timeout, nx, xx, get)
-        await self._async_engine.send(*self._plain_set(key, value, timeout))
+        await self._async_engine.send(*strings.plain_set(key, self.encode(value), timeout))
         return None
-
-    def _plain_set(self, key: str, value: Any, timeout: int | None) -> tuple[Spec, tuple[Any, ...]]:
-        stored = self.encode(value)
-        if timeout is None:
-            return _SET, (key, stored)
-        return (_SET, (key, stored, "EX", timeout)) if timeout > 0 else (_DEL, (key,))
 
     @command("SET", write=True)
     def _set_if(self, key: str, value: Any, timeout: int | None, nx: bool, xx: bool, get: bool) -> Command[Any]:  # noqa: FBT001
-        stored = self.encode(value)
-        if nx and xx:
-            raise ValueError("nx and xx exclude each other")
-        if timeout is not None and timeout <= 0:
-            # What would have been stored is gone at once, so only what was there before matters.
-            if get:
-                return Command(self._optional, key, spec=_READ if nx else _GETDEL)
-            return Command(_absent, key, spec=_EXISTS) if nx else Command(flag, key, spec=_DEL)
-        flags = [flag for flag, wanted in (("NX", nx), ("XX", xx), ("GET", get)) if wanted]
-        return Command(self._optional if get else _stored, key, stored, *flags, *_expiry(timeout))
+        return strings.set_if(self._optional, key, self.encode(value), timeout, nx=nx, xx=xx, get=get)
 
     _aset_if = aio(_set_if)
 
@@ -351,9 +329,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
     @command("EXPIRE", write=True, repeatable=True)
     def touch(self, key: str, timeout: int | None) -> Command[bool] | Transaction[bool]:
         """Let *key* live for *timeout* seconds, with ``None`` for ever (EXPIRE, PERSIST); return whether it exists."""
-        if timeout is None:
-            return Transaction(lambda replies: flag(replies[1]), [(_PERSIST, (key,)), (_EXISTS, (key,))])
-        return Command(flag, key, timeout)
+        return strings.touch(key, timeout)
 
     atouch = aio(touch)
 
@@ -377,15 +353,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         listed = list(keys)
         if not listed:
             return {}
-        replies = yield Command(lambda reply: items(reply, len(listed)), *listed, spec=_MGET)
-        values = {}
-        for key, data in zip(listed, replies, strict=True):
-            if data is not None:
-                try:
-                    values[key] = self.decode(data)
-                except SerializerError as error:
-                    self._missing(error)
-        return values
+        return self._found_many(listed, (yield strings.get_many(listed)))
 
     aget_many = aio(get_many)
 
@@ -393,14 +361,8 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
     def set_many(self, data: Mapping[str, Any], timeout: int | None) -> Steps[None]:
         """Store several values at once (SET for each in one MULTI, or MSET); zero or less deletes the keys."""
         stored = {key: self.encode(value) for key, value in data.items()}
-        if not stored:
-            return
-        if timeout is None:
-            yield Command(_nothing, *(word for pair in stored.items() for word in pair), spec=_MSET)
-        elif timeout <= 0:
-            yield Command(_nothing, *stored, spec=_DEL)
-        else:
-            yield Transaction(_nothing, [(_SET, (key, value, "EX", timeout)) for key, value in stored.items()])
+        if stored:
+            yield strings.set_many(stored, timeout)
 
     aset_many = aio(set_many)
 
@@ -410,7 +372,7 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         listed = list(keys)
         if not listed:
             return None
-        deleted: int = yield Command(integer, *listed, spec=_DEL)
+        deleted: int = yield strings.delete_many(listed)
         return deleted
 
     adelete_many = aio(delete_many)
@@ -424,22 +386,18 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         """
         client: Any = self.get_client(key, write=True)
         try:
-            value = client.execute_command("EVALSHA", _incr_sha(), 1, key, delta)
+            value = client.execute_command("EVALSHA", digest(strings.INCR), 1, key, delta)
         except (NoScriptError, NoPermissionError) as error:
             value = self._incr_otherwise(key, delta, error)
-        if value is None:
-            raise KeyNotFoundError(f"Key '{key}' not found")
-        return value if type(value) is int else _sum(value)
+        return value if type(value) is int else strings.summed(key, value)
 
     async def aincr(self, key: str, delta: int) -> int:
         """Add *delta* to the integer at *key*; see ``incr``."""
         try:
-            value = await self._async_engine.send(_EVALSHA, (_incr_sha(), 1, key, delta))
+            value = await self._async_engine.send(EVALSHA, (digest(strings.INCR), 1, key, delta))
         except (NoScriptError, NoPermissionError) as error:
             value = await self._aincr_otherwise(key, delta, error)
-        if value is None:
-            raise KeyNotFoundError(f"Key '{key}' not found")
-        return value if type(value) is int else _sum(value)
+        return value if type(value) is int else strings.summed(key, value)
 
     def decr(self, key: str, delta: int) -> int:
         """Subtract *delta* from the integer at *key*; see ``incr``."""
@@ -455,21 +413,31 @@ class KeyValueCacheClient[ClientT](TtlCommands, KeyCommands):
         try:
             if isinstance(error, NoPermissionError):
                 raise error
-            value: int | None = yield Command(_as_is, _INCR, 1, key, delta, spec=_EVAL)
+            value: int | None = yield Command(_as_is, strings.INCR, 1, key, delta, spec=EVAL)
         except NoPermissionError:
             # Two steps, as Django's own backend does it.
-            exists = yield Command(flag, key, spec=_EXISTS)
-            value = (yield Command(integer, key, delta, spec=_INCRBY)) if exists else None
+            exists = yield Command(flag, key, spec=strings.EXISTS)
+            value = (yield Command(integer, key, delta, spec=strings.INCRBY)) if exists else None
         return value
 
     _aincr_otherwise = aio(_incr_otherwise)
 
-    @command("FLUSHDB", write=True, keys=(0, 0, 0))
+    @command("FLUSHDB", write=True, keys=(0, 0, 0), everywhere="done")
     def clear(self) -> Command[bool]:
         """Empty the whole database (FLUSHDB)."""
         return Command(done)
 
     aclear = aio(clear)
+
+
+def _batch(engine: Engine, built: Transaction[Any]) -> Batch:
+    batch = engine.batch()
+    if built.spread:
+        for item in built.commands:
+            batch.push(item)
+    else:
+        batch.push(*built.commands)
+    return batch
 
 
 def _refuse(built: Command[Any], error: ResponseError) -> NoReturn:
@@ -479,33 +447,8 @@ def _refuse(built: Command[Any], error: ResponseError) -> NoReturn:
     raise made from error
 
 
-def _sum(value: Any) -> int:
-    # Beyond what Lua counts exactly, the script answers with text.
-    if isinstance(value, bytes):
-        if value.removeprefix(b"-").isdigit():
-            return int(value)
-        raise ResponseError("unexpected reply to INCRBY")
-    return value  # type: ignore[no-any-return]
-
-
-def _expiry(timeout: int | None) -> tuple[str, int] | tuple[()]:
-    return () if timeout is None else ("EX", timeout)
-
-
-def _nothing(_: Any) -> None:
-    return None
-
-
 def _as_is(reply: Any) -> Any:
     return reply
-
-
-def _stored(reply: bytes | None) -> bool:
-    return reply is not None
-
-
-def _absent(reply: Any) -> bool:
-    return not flag(reply)
 
 
 class RedisCacheClient(KeyValueCacheClient[Redis]):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django_cachex.commands.command import Direct
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["Commands"]
 
 
-class Commands(Direct):
+class Commands:
     """Caches make keys and patterns; clients take them as they are."""
 
     def _key(self, key: str, version: int | None = None) -> str:

@@ -1,8 +1,8 @@
 """The device that makes methods out of declarations.
 
 A declaration is an ordinary method, with its real name, signature and docstring, that *builds* a command and sends
-nothing. ``@command`` says which Redis command it is; ``aio(method)`` declares the async twin. The classes that carry
-the declarations decide what becomes of a built command: ``Direct`` sends it at once.
+nothing. ``@command`` says which Redis command it is; ``aio(method)`` declares the async twin. The class that carries
+the declarations decides what becomes of a built command: ``Direct`` sends it at once, ``Queued`` keeps it.
 
 What takes several commands is a generator of them, declared with ``@steps``: each ``yield`` gives back the command's
 result, or raises its error, and the generator returns the result of the whole. ``@stream`` is the same for methods
@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from types import FunctionType
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Self, overload
 
 from django_cachex._core import Spec
 
@@ -28,6 +27,7 @@ __all__ = [
     "Built",
     "Command",
     "Direct",
+    "Queued",
     "Steps",
     "Transaction",
     "aio",
@@ -47,9 +47,10 @@ class Command[R]:
         spec: the command, where it is another than the declared one.
         refused: makes the exception to raise out of the server's refusal, where that is another.
         at: the index of the server that must serve it; by default the topology decides.
+        wait: how many seconds the server may wait before it answers, 0 for ever; ``None`` if it does not wait.
     """
 
-    __slots__ = ("args", "at", "refused", "reply", "spec")
+    __slots__ = ("args", "at", "refused", "reply", "spec", "wait")
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class Command[R]:
         spec: Spec | None = None,
         refused: Callable[[ResponseError], Exception] | None = None,
         at: int | None = None,
+        wait: float | None = None,
     ) -> None:
         """Keep the parts."""
         self.reply = reply
@@ -65,6 +67,7 @@ class Command[R]:
         self.spec = spec
         self.refused = refused
         self.at = at
+        self.wait = wait
 
 
 class Transaction[R]:
@@ -73,14 +76,18 @@ class Transaction[R]:
     Attributes:
         reply: makes the result out of the list of raw replies.
         commands: pairs of command and arguments.
+        spread: where keys are spread over servers they need not take effect together.
     """
 
-    __slots__ = ("commands", "reply")
+    __slots__ = ("commands", "reply", "spread")
 
-    def __init__(self, reply: Callable[[list[Any]], R], commands: list[tuple[Spec, tuple[Any, ...]]]) -> None:
+    def __init__(
+        self, reply: Callable[[list[Any]], R], commands: list[tuple[Spec, tuple[Any, ...]]], *, spread: bool = False
+    ) -> None:
         """Keep the parts."""
         self.reply = reply
         self.commands = commands
+        self.spread = spread
 
 
 class Batch[T](list[T]):
@@ -104,55 +111,91 @@ class Direct:
     async def _arun(self, spec: Spec | None, built: Built[Any]) -> Any:
         raise NotImplementedError
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Replace declarations by plain functions, so that calling one costs no descriptor."""
-        super().__init_subclass__(**kwargs)
-        # What a mixin has inherited as a function with versions is made once more without them.
-        classes = cls.__mro__ if "_takes_versions" in vars(cls) else (cls,)
-        found = {name: value for base in reversed(classes) for name, value in vars(base).items()}
-        for name, value in found.items():
-            declared = getattr(value, "__declaration__", value) if isinstance(value, FunctionType) else value
-            if isinstance(declared, Declaration):
-                setattr(cls, name, declared.method(cls, name))
+
+class Queued:
+    """A class that keeps its commands until it is told to send them."""
+
+    _takes_versions: ClassVar[bool] = True
+
+    def _push(self, spec: Spec, built: Built[Any]) -> Self:
+        raise NotImplementedError
 
 
 class Declaration[**P, R]:
     """A method to be.
 
+    A descriptor until its first use, which puts a plain function in its place: later calls cost no descriptor, and an
+    import does not make hundreds of functions of which an application uses ten.
+
     Attributes:
         build: the function as written.
         drive: makes the method out of it.
         spec: the command, if it is always the same one.
+        queued: it can be queued on a pipeline.
+        name: what the method is called.
     """
 
     def __init__(
-        self, build: Callable[..., Any], drive: Callable[[Callable[..., Any]], Callable[..., Any]], spec: Spec | None
+        self,
+        build: Callable[..., Any],
+        drive: Callable[[Callable[..., Any]], Callable[..., Any]],
+        spec: Spec | None,
+        *,
+        queued: bool = False,
     ) -> None:
         """Keep the parts."""
         self.build = build
         self.drive = drive
         self.spec = spec
+        self.queued = queued
+        self.name = build.__name__
+        self.__doc__ = build.__doc__
+
+    def __set_name__(self, owner: type[object], name: str) -> None:
+        """Learn the method's name."""
+        self.name = name
 
     @overload
     def __get__(self, obj: None, owner: type[object]) -> Callable[Concatenate[Any, P], R]: ...
     @overload
+    def __get__[Q: Queued](self, obj: Q, owner: type[object]) -> Callable[P, Q]: ...
+    @overload
     def __get__(self, obj: object, owner: type[object]) -> Callable[P, R]: ...
     def __get__(self, obj: Any, owner: type[object]) -> Any:
-        """Say of what type the method is; ``Direct`` has replaced the declaration by then."""
-        return self
+        """Put the method in place and return it."""
+        home = self._home(owner)
+        method = self._method(home)
+        setattr(home, self.name, method)
+        return method if obj is None else method.__get__(obj, owner)
 
-    def method(self, cls: type[Direct], name: str) -> Callable[..., Any]:
-        """Return the method for *cls*."""
-        build = self.build if cls._takes_versions else _without_versions(self.build)
-        method = functools.wraps(build)(self.drive(build))
-        method.__name__, method.__qualname__ = name, f"{cls.__qualname__}.{name}"
+    def _home(self, owner: type[object]) -> type[Any]:
+        """Return the class that the method belongs to: the first, from the base up, that sends or queues it."""
+        for base in reversed(owner.__mro__):
+            if issubclass(base, (Direct, Queued)) and inspect.getattr_static(base, self.name, None) is self:
+                return base
+        raise TypeError(f"{owner.__qualname__} neither sends commands nor queues them")
+
+    def _method(self, home: type[Any]) -> Callable[..., Any]:
+        drive = self.drive
+        if issubclass(home, Queued):
+            if not self.queued or self.spec is None:
+                raise AttributeError(f"{home.__name__!r} object has no attribute {self.name!r}")
+            drive = _queue(self.spec)
+        build = self.build if home._takes_versions else _without_versions(self.build)
+        method = functools.wraps(build)(drive(build))
+        method.__name__, method.__qualname__ = self.name, f"{home.__qualname__}.{self.name}"
         method.__command__ = self.spec  # type: ignore[attr-defined]
-        method.__declaration__ = self  # type: ignore[attr-defined]
         return method
 
 
 def command[**P, R](
-    name: str, *, write: bool = False, repeatable: bool | None = None, keys: tuple[int, int, int] = (1, 1, 1)
+    name: str,
+    *,
+    write: bool = False,
+    repeatable: bool | None = None,
+    keys: tuple[int, int, int] | str = (1, 1, 1),
+    everywhere: str | None = None,
+    queued: bool = True,
 ) -> Callable[[Callable[Concatenate[Any, P], Built[R]]], Declaration[P, R]]:
     """Declare a method that sends one command: ``@command("HGET")``, ``@command("HSET", write=True)``.
 
@@ -160,9 +203,13 @@ def command[**P, R](
         name: the Redis command; a space separates a subcommand.
         write: it goes to the write server.
         repeatable: it may be sent twice without harm; by default, what is not a write may.
-        keys: first, last and step of its keys, as COMMAND INFO gives them.
+        keys: first, last and step of its keys, as COMMAND INFO gives them; or ``"numkeys"`` if their number comes
+            second and they follow, or ``"streams"`` if they are the first half of what follows the word STREAMS.
+        everywhere: it goes to all servers that hold keys, and this is what becomes of their answers: ``"list"`` puts
+            lists together, ``"sum"`` adds, ``"done"`` takes any, ``"page"`` makes one scan of several.
+        queued: it can be queued on a pipeline.
     """
-    spec = Spec(name, write=write, repeatable=repeatable, keys=keys)
+    spec = Spec(name, write=write, repeatable=repeatable, keys=keys, everywhere=everywhere)
 
     def drive(build: Callable[..., Any]) -> Callable[..., Any]:
         def call(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -170,7 +217,17 @@ def command[**P, R](
 
         return call
 
-    return lambda build: Declaration(build, drive, spec)
+    return lambda build: Declaration(build, drive, spec, queued=queued)
+
+
+def _queue(spec: Spec) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def drive(build: Callable[..., Any]) -> Callable[..., Any]:
+        def push(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return self._push(spec, build(self, *args, **kwargs))
+
+        return push
+
+    return drive
 
 
 def steps[**P, R](build: Callable[Concatenate[Any, P], Steps[R]]) -> Declaration[P, R]:

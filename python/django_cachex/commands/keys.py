@@ -22,8 +22,8 @@ __all__ = ["KeyCommands", "missing"]
 ITERSIZE = 1000
 
 # A cursor belongs to one server: scans that hand it out stay with the write server.
-_SCAN = Spec("SCAN", write=True, repeatable=True, keys=(0, 0, 0))
-_UNLINK = Spec("UNLINK", write=True, repeatable=True, keys=(1, -1, 1))
+_SCAN = Spec("SCAN", write=True, repeatable=True, keys=(0, 0, 0), everywhere="page")
+_UNLINK = Spec("UNLINK", write=True, repeatable=True, keys=(1, -1, 1), split="sum")
 
 
 def missing(key: str) -> Callable[[ResponseError], Exception]:
@@ -45,7 +45,7 @@ def _type(reply: Any) -> KeyType | str | None:
 class KeyCommands(Commands):
     """Find, rename and delete keys of any type."""
 
-    @command("KEYS", keys=(0, 0, 0))
+    @command("KEYS", keys=(0, 0, 0), everywhere="list", queued=False)
     def keys(self, pattern: str = "*", version: int | None = None) -> Command[list[str]]:
         r"""Return all keys that match *pattern*, at once (KEYS). On large databases use ``iter_keys``.
 
@@ -85,7 +85,7 @@ class KeyCommands(Commands):
 
     aiter_keys = astream(iter_keys)
 
-    @command("SCAN", write=True, repeatable=True, keys=(0, 0, 0))
+    @command("SCAN", write=True, repeatable=True, keys=(0, 0, 0), everywhere="page", queued=False)
     def scan(
         self,
         cursor: int = 0,
@@ -150,7 +150,7 @@ class KeyCommands(Commands):
 
     aclear_all_versions = aio(clear_all_versions)
 
-    @command("FLUSHDB", write=True, keys=(0, 0, 0))
+    @command("FLUSHDB", write=True, keys=(0, 0, 0), everywhere="done", queued=False)
     def flush_db(self) -> Command[bool]:
         """Empty the whole database (FLUSHDB), keys of other applications included."""
         return Command(done)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     type PreHook = Callable[[ScriptHelpers, list[Any], list[Any]], tuple[Iterable[Any], Iterable[Any]]]
     type PostHook = Callable[[ScriptHelpers, Any], Any]
 
-__all__ = ["QueuedScripts", "ScriptCommands", "digest"]
+__all__ = ["EVAL", "EVALSHA", "QueuedScripts", "ScriptCommands", "digest"]
 
-_EVAL = Spec("EVAL", write=True, keys="numkeys")
-_EVALSHA = Spec("EVALSHA", write=True, keys="numkeys")
+EVAL = Spec("EVAL", write=True, keys="numkeys")
+EVALSHA = Spec("EVALSHA", write=True, keys="numkeys")
 
 
 @lru_cache
@@ -70,9 +70,9 @@ class ScriptCommands(Commands):
         helpers = _helpers(self, version)
         words = _words(helpers, keys, args, pre_hook)
         try:
-            reply = yield Command(_as_is, digest(script), *words, spec=_EVALSHA)
+            reply = yield Command(_as_is, digest(script), *words, spec=EVALSHA)
         except NoScriptError:
-            reply = yield Command(_as_is, script, *words, spec=_EVAL)
+            reply = yield Command(_as_is, script, *words, spec=EVAL)
         return reply if post_hook is None else post_hook(helpers, reply)
 
     aeval_script = aio(eval_script)
@@ -118,7 +118,7 @@ class ScriptCommands(Commands):
 
     aevalsha = aio(evalsha)
 
-    @command("SCRIPT LOAD", write=True, keys=(0, 0, 0), queued=False)
+    @command("SCRIPT LOAD", write=True, keys=(0, 0, 0), everywhere="done", queued=False)
     def script_load(self, script: str) -> Command[str]:
         """Let the server know a script, without running it; return its SHA1 (SCRIPT LOAD).
 

@@ -1,0 +1,365 @@
+"""Pipelines: commands that are queued here and sent together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
+
+from django_cachex._core import Spec
+from django_cachex.client.transaction import check
+from django_cachex.commands import strings
+from django_cachex.commands.command import Command, Queued, Transaction, command
+from django_cachex.commands.hashes import HashCommands
+from django_cachex.commands.keys import KeyCommands
+from django_cachex.commands.lists import ListCommands
+from django_cachex.commands.replies import done, flag
+from django_cachex.commands.scripts import QueuedScripts
+from django_cachex.commands.sets import SetCommands
+from django_cachex.commands.sorted_sets import SortedSetCommands
+from django_cachex.commands.streams import StreamCommands
+from django_cachex.commands.ttl import TtlCommands
+from django_cachex.exceptions import NotSupportedError, ResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Mapping
+
+    from django_cachex.client.cache import KeyValueCache
+    from django_cachex.commands.command import Built
+
+__all__ = ["AsyncPipeline", "Pipeline"]
+
+_MULTI = Spec("MULTI", write=True, keys=(0, 0, 0))
+_EXEC = Spec("EXEC", write=True, keys=(0, 0, 0))
+
+
+class _Call:
+    """One queued call: how many replies it gets, and what becomes of them."""
+
+    __slots__ = ("name", "refused", "replies", "result")
+
+    def __init__(
+        self,
+        name: str,
+        replies: int,
+        result: Callable[[Any], Any],
+        refused: Callable[[ResponseError], Exception] | None = None,
+    ) -> None:
+        self.name = name
+        self.replies = replies
+        self.result = result
+        self.refused = refused
+
+    def outcome(self, replies: list[Any]) -> Any:
+        """Return the result, or the exception that stands for it."""
+        try:
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    return self.refused(reply) if self.refused and isinstance(reply, ResponseError) else reply
+            return self.result(replies[0] if self.replies == 1 else replies)
+        except Exception as error:  # noqa: BLE001 - whatever the application's serializer raises is this call's result
+            return error
+
+
+class BasePipeline(
+    TtlCommands,
+    KeyCommands,
+    HashCommands,
+    ListCommands,
+    SetCommands,
+    SortedSetCommands,
+    StreamCommands,
+    QueuedScripts,
+    Queued,
+):
+    """What queues commands. Its methods check their arguments, make keys and encode values at once, and chain."""
+
+    def __init__(self, cache: KeyValueCache[Any], *, transaction: bool, version: int | None) -> None:
+        """Begin empty.
+
+        Args:
+            cache: makes keys and encodes values.
+            transaction: the commands take effect together.
+            version: the version of keys that are queued without one.
+        """
+        self._cache = cache
+        self._client = cache._cache  # noqa: SLF001 - of this package
+        self._transaction = transaction
+        self._version = version
+        self._engine = self._engine_of(self._client)
+        self._batch = self._engine.batch()
+        self._calls: list[_Call] = []
+
+    @staticmethod
+    def _engine_of(client: Any) -> Any:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        """Return how many calls are queued."""
+        return len(self._calls)
+
+    def __bool__(self) -> bool:
+        """Return ``True``, also when nothing is queued."""
+        return True
+
+    def reset(self) -> None:
+        """Discard what is queued."""
+        self._batch.clear()
+        self._calls.clear()
+
+    # Queueing
+
+    def _push(self, spec: Spec, built: Built[Any]) -> Self:
+        if isinstance(built, Transaction):
+            return self._push_several(spec, built)
+        if built.wait is not None:
+            raise NotSupportedError(f"{spec.name.lower()} with block", type(self).__name__)
+        self._batch.push((built.spec or spec, built.args))
+        self._calls.append(_Call(spec.name, 1, built.reply, built.refused))
+        return self
+
+    def _push_several(self, spec: Spec, built: Transaction[Any]) -> Self:
+        commands, result = built.commands, built.reply
+        if built.spread and self._engine.sharded and not self._transaction:
+            for item in commands:
+                self._batch.push(item)
+            replies = len(commands)
+        elif self._transaction:
+            self._batch.push(*commands)
+            replies = len(commands)
+        else:
+            self._batch.push((_MULTI, ()), *commands, (_EXEC, ()))
+            replies = len(commands) + 2
+
+            def result(replies: list[Any]) -> Any:
+                return built.reply(check(replies[-1]))
+
+        # A single reply would not come as a list.
+        wrapped = (lambda reply: built.reply([reply])) if replies == 1 else result
+        self._calls.append(_Call(spec.name, replies, wrapped))
+        return self
+
+    def _push_nothing(self, name: str, result: Any) -> Self:
+        """Queue a call that has its result already."""
+        self._calls.append(_Call(name, 0, lambda _: result))
+        return self
+
+    def _take(self) -> tuple[Any, list[_Call]]:
+        batch, self._batch = self._batch, self._engine.batch()
+        calls, self._calls = self._calls, []
+        return batch, calls
+
+    def _results(self, calls: list[_Call], replies: list[Any], raise_on_error: bool) -> list[Any]:  # noqa: FBT001
+        results = []
+        at = 0
+        for position, call in enumerate(calls):
+            outcome = call.outcome(replies[at : at + call.replies])
+            at += call.replies
+            if isinstance(outcome, Exception) and raise_on_error:
+                outcome.add_note(f"at position {position} of the pipeline: {call.name}")
+                raise outcome
+            results.append(outcome)
+        return results
+
+    def _key(self, key: str, version: int | None = None) -> str:
+        return self._cache.make_and_validate_key(key, version=self._version if version is None else version)
+
+    def _user_keys(self, keys: Iterable[bytes]) -> list[str]:
+        return self._cache._user_keys(keys)  # noqa: SLF001 - of this package
+
+    def encode(self, value: Any) -> int | bytes:
+        """Return what is stored for *value*; see ``KeyValueCache.encode``."""
+        return self._client.encode(value)  # type: ignore[no-any-return]
+
+    def decode(self, data: int | bytes) -> Any:
+        """Return the value that stored *data* stands for; see ``KeyValueCache.decode``."""
+        return self._client.decode(data)
+
+    # Django's methods
+
+    @command("GET")
+    def get(self, key: str, default: Any = None, version: int | None = None) -> Command[Any]:
+        """Return the value at *key*, or *default* if there is none (GET)."""
+        found = self._client._found  # noqa: SLF001 - of this package
+        return Command(lambda data: found(data, default), self._key(key, version))
+
+    @command("SET", write=True)
+    def set(
+        self,
+        key: str,
+        value: Any,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        nx: bool = False,
+        xx: bool = False,
+        get: bool = False,
+    ) -> Command[Any]:
+        """Store *value* at *key* (SET).
+
+        Args:
+            key: the key.
+            value: what to store.
+            timeout: seconds to live, cut to whole ones; ``None`` is for ever, zero and less deletes the key.
+            version: the key's version.
+            nx: only if the key does not exist.
+            xx: only if the key exists.
+            get: return the previous value; with ``nx`` this needs Redis 7.
+
+        Returns:
+            ``True`` if it was stored, ``None`` if ``nx`` or ``xx`` prevented it; with ``get`` the previous value or
+            ``None``.
+
+        Raises:
+            ValueError: ``nx`` together with ``xx``.
+            WrongTypeError: ``get`` on a key that holds no string.
+        """
+        made, seconds = self._key(key, version), self._cache.get_backend_timeout(timeout)
+        if not (nx or xx or get):
+            spec, args = strings.plain_set(made, self.encode(value), seconds)
+            return Command(done, *args, spec=spec)
+        optional = self._client._optional  # noqa: SLF001 - of this package
+        built = strings.set_if(optional, made, self.encode(value), seconds, nx=nx, xx=xx, get=get)
+        if not get:
+            stored = built.reply
+            built.reply = lambda reply: True if stored(reply) else None
+        return built
+
+    @command("SET", write=True)
+    def add(
+        self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> Command[bool]:
+        """Store *value* unless *key* exists (SET NX); return whether it was stored."""
+        return strings.add(self._key(key, version), self.encode(value), self._cache.get_backend_timeout(timeout))
+
+    @command("EXPIRE", write=True)
+    def touch(self, key: str, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> Built[bool]:
+        """Let *key* live for *timeout* seconds, for ever with ``None`` (EXPIRE, PERSIST); return whether it exists."""
+        return strings.touch(self._key(key, version), self._cache.get_backend_timeout(timeout))
+
+    @command("DEL", write=True, keys=(1, -1, 1))
+    def delete(self, key: str, version: int | None = None) -> Command[bool]:
+        """Delete *key* (DEL); return whether it existed."""
+        return Command(flag, self._key(key, version))
+
+    @command("EXISTS", keys=(1, -1, 1))
+    def has_key(self, key: str, version: int | None = None) -> Command[bool]:
+        """Return whether *key* exists, whatever it holds (EXISTS)."""
+        return Command(flag, self._key(key, version))
+
+    @command("EXISTS", keys=(1, -1, 1))
+    def exists(self, key: str, version: int | None = None) -> Command[bool]:
+        """Return whether *key* exists, whatever it holds (EXISTS)."""
+        return Command(flag, self._key(key, version))
+
+    @command("EVAL", write=True, keys="numkeys")
+    def incr(self, key: str, delta: int = 1, version: int | None = None) -> Command[int]:
+        """Add *delta* to the integer at *key*, in one step on the server; the expiry is kept.
+
+        Returns:
+            The new value.
+
+        Raises:
+            KeyNotFoundError: the key does not exist; a ``ValueError``.
+            ResponseError: it holds no integer, or the sum exceeds 64 bits.
+            WrongTypeError: it holds no string.
+        """
+        made = self._key(key, version)
+        return Command(lambda reply: strings.summed(made, reply), strings.INCR, 1, made, delta)
+
+    def decr(self, key: str, delta: int = 1, version: int | None = None) -> Self:
+        """Subtract *delta* from the integer at *key*; see ``incr``."""
+        return self.incr(key, -delta, version)
+
+    def get_many(self, keys: Iterable[str], version: int | None = None) -> Self:
+        """Return the values of those of *keys* that hold one, in the order of *keys* (MGET)."""
+        made = {self._key(key, version): key for key in keys}
+        if not made:
+            return self._push_nothing("MGET", {})
+        built = strings.get_many(list(made))
+        raw, found_many = built.reply, self._client._found_many  # noqa: SLF001 - of this package
+        return self._push(strings.MGET, Command(lambda reply: found_many(made.values(), raw(reply)), *built.args))
+
+    def set_many(
+        self, data: Mapping[str, Any], timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> Self:
+        """Store several values in one step (SET in one MULTI, or MSET); return ``[]``: none fails alone."""
+        stored = {self._key(key, version): self.encode(value) for key, value in data.items()}
+        if not stored:
+            return self._push_nothing("MSET", [])
+        built = strings.set_many(stored, self._cache.get_backend_timeout(timeout))
+        built.reply = lambda _: []  # type: ignore[assignment, return-value]
+        return self._push(strings.MSET, built)
+
+    def delete_many(self, keys: Iterable[str], version: int | None = None) -> Self:
+        """Delete *keys* (DEL); return how many existed, ``None`` if none were given."""
+        made = {self._key(key, version): None for key in keys}
+        return self._push(strings.DEL, strings.delete_many(list(made))) if made else self._push_nothing("DEL", None)
+
+
+class Pipeline(BasePipeline):
+    """Commands that are sent together, from sync code.
+
+    ``with cache.pipeline() as p: p.set("a", 1).get("b"); results = p.execute()``. What has not been executed when the
+    block ends is discarded. Afterwards the pipeline can be used again. Not to be shared between threads.
+    """
+
+    @staticmethod
+    def _engine_of(client: Any) -> Any:
+        return client._engine  # noqa: SLF001 - of this package
+
+    def __enter__(self) -> Self:
+        """Return the pipeline."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Discard what is queued."""
+        self.reset()
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 - redis-py's signature
+        """Send what is queued, in one write, and return the results in order (MULTI, EXEC if transactional).
+
+        Args:
+            raise_on_error: raise the first failure, with a note that tells position and command; else failures are
+                returned as items.
+
+        Raises:
+            CachexError: a command failed, or the connection, or the transaction was refused as a whole.
+        """
+        batch, calls = self._take()
+        replies = self._engine.call_batch(batch, self._transaction) if len(batch) else []
+        return self._results(calls, replies, raise_on_error)
+
+
+class AsyncPipeline(BasePipeline):
+    """As ``Pipeline``, from async code: queueing is synchronous, ``execute`` is a coroutine."""
+
+    @staticmethod
+    def _engine_of(client: Any) -> Any:
+        return client._async_engine  # noqa: SLF001 - of this package
+
+    def __enter__(self) -> NoReturn:
+        """Raise ``TypeError``."""
+        raise TypeError("an AsyncPipeline is used in an 'async with' block")
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing: there is no plain block."""
+
+    async def __aenter__(self) -> Self:
+        """Return the pipeline."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Discard what is queued."""
+        self.reset()
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        """Give the pipeline itself."""
+        return self
+        yield  # A generator, which is what `await` wants.
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 - redis-py's signature
+        """Send what is queued and return the results; see ``Pipeline.execute``."""
+        batch, calls = self._take()
+        replies = await self._engine.send_batch(batch, self._transaction) if len(batch) else []
+        return self._results(calls, replies, raise_on_error)

@@ -1,0 +1,84 @@
+//! What callers pass, as words on the wire.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
+
+use crate::errors::{Error, Kind};
+use crate::wire::Payload;
+
+/// From this size on, a value is sent from where Python keeps it.
+pub(crate) const SHARE: usize = 16 * 1024;
+
+/// Packs `arg`, an argument of `command`.
+pub(crate) fn pack(
+    payload: &mut Payload,
+    command: &Arc<str>,
+    arg: &Bound<'_, PyAny>,
+    limit: Option<usize>,
+) -> PyResult<()> {
+    if arg.is_exact_instance_of::<PyInt>() {
+        match arg.extract::<i64>() {
+            Ok(value) => payload.integer(value),
+            Err(_) => payload.word(&text(arg)?),
+        }
+        return Ok(());
+    }
+    // Text and buffers are measured before they are copied.
+    let size = arg.len().unwrap_or(0);
+    if let Some(limit) = limit.filter(|limit| size > *limit) {
+        let text = format!("a value of {size} bytes is larger than max_value_size ({limit})");
+        return Err(Error::new(Kind::ValueTooLarge, text).during(command).into());
+    }
+    if let Ok(bytes) = arg.cast_exact::<PyBytes>()
+        && size >= SHARE
+    {
+        payload.shared(Arc::new(PyBackedBytes::from(bytes.clone())));
+    } else {
+        payload.word(&text(arg)?);
+    }
+    Ok(())
+}
+
+/// The bytes that stand for `arg`.
+pub(crate) fn text<'a>(arg: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
+    if let Ok(text) = arg.cast::<PyString>() {
+        return match text.to_str() {
+            Ok(text) => Ok(Cow::Borrowed(text.as_bytes())),
+            Err(_) => owned(&text.call_method1("encode", ("utf-8", "surrogateescape"))?),
+        };
+    }
+    if let Ok(bytes) = arg.cast::<PyBytes>() {
+        return Ok(Cow::Borrowed(bytes.as_bytes()));
+    }
+    if arg.is_instance_of::<PyBool>() {
+        return Ok(Cow::Borrowed(if arg.is_truthy()? { b"1" } else { b"0" }));
+    }
+    if let Ok(value) = arg.cast::<PyInt>() {
+        // An IntEnum's own str() may be anything.
+        let plain = if value.is_exact_instance_of::<PyInt>() {
+            value.clone().into_any()
+        } else {
+            value.py().get_type::<PyInt>().call1((value,))?
+        };
+        return Ok(Cow::Owned(plain.str()?.to_str()?.as_bytes().to_vec()));
+    }
+    if let Ok(value) = arg.cast::<PyFloat>() {
+        // A subclass's own repr() may be anything.
+        let plain = PyFloat::new(value.py(), value.value());
+        return Ok(Cow::Owned(plain.repr()?.to_str()?.as_bytes().to_vec()));
+    }
+    if let Ok(view) = pyo3::buffer::PyBuffer::<u8>::get(arg) {
+        return Ok(Cow::Owned(view.to_vec(arg.py())?));
+    }
+    let kind = arg.get_type().qualname()?;
+    Err(PyTypeError::new_err(format!("cannot send a {kind}: bytes, str, int, float or bool expected")))
+}
+
+fn owned<'a>(bytes: &Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
+    Ok(Cow::Owned(bytes.cast::<PyBytes>()?.as_bytes().to_vec()))
+}

@@ -1,0 +1,327 @@
+//! Commands that are sent together: a pipeline, a transaction, or one command's parts on several shards.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pyo3::exceptions::PyBaseException;
+use pyo3::prelude::*;
+use pyo3::types::{PyInt, PyList, PyTuple};
+
+use crate::argument;
+use crate::errors::{Error, Kind};
+use crate::request::{self, Place, Request};
+use crate::slots;
+use crate::spec::{Merge, Sharding, Slots, Spec};
+use crate::wire::{Mark, Payload};
+
+/// One packed command.
+struct Packed {
+    name: Arc<str>,
+    /// Where it ends in the payload.
+    end: Mark,
+    place: Place,
+    write: bool,
+    repeatable: bool,
+    /// The caller's command that it belongs to, by number.
+    item: usize,
+    /// Which of that command's keys it has, if they were split up.
+    keys: Vec<usize>,
+}
+
+/// What the caller gets for one of his commands.
+enum Item {
+    /// The reply.
+    Reply,
+    /// What several replies, for so many keys in all, amount to.
+    Merged(Merge, usize),
+    /// It cannot be sent.
+    Refused(Error),
+}
+
+/// Commands, packed as they come.
+#[pyclass(module = "django_cachex._core")]
+#[derive(Default)]
+pub(crate) struct Batch {
+    payload: Payload,
+    packed: Vec<Packed>,
+    items: Vec<Item>,
+    limit: Option<usize>,
+    sharded: bool,
+}
+
+#[pymethods]
+impl Batch {
+    /// Adds commands, pairs of [`Spec`] and arguments, that belong together: all of them or, if one raises, none.
+    #[pyo3(signature = (*commands))]
+    fn push(&mut self, commands: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let (mark, packed, items) = (self.payload.mark(), self.packed.len(), self.items.len());
+        let added = self.add(commands);
+        if added.is_err() {
+            self.payload.truncate(mark);
+            self.packed.truncate(packed);
+            self.items.truncate(items);
+        }
+        added
+    }
+
+    fn __len__(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Forgets everything.
+    fn clear(&mut self) {
+        drop(self.take());
+    }
+}
+
+impl Batch {
+    /// `sharded`: it matters in which slots keys are.
+    pub(crate) fn new(limit: Option<usize>, sharded: bool) -> Self {
+        Self { limit, sharded, ..Self::default() }
+    }
+
+    /// The commands so far; none are left here.
+    pub(crate) fn take(&mut self) -> Self {
+        let empty = Self::new(self.limit, self.sharded);
+        std::mem::replace(self, empty)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// How many packed commands there are.
+    pub(crate) fn len(&self) -> usize {
+        self.packed.len()
+    }
+
+    fn add(&mut self, commands: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let commands = commands
+            .iter_borrowed()
+            .map(|command| command.extract::<(Bound<'_, Spec>, Bound<'_, PyTuple>)>())
+            .collect::<PyResult<Vec<_>>>()?;
+        let mut slots = Slots::None;
+        if self.sharded {
+            if let [(spec, args)] = commands.as_slice()
+                && let Sharding::Split(merge) = spec.get().sharding
+            {
+                return self.split(spec.get(), args, merge);
+            }
+            for (spec, args) in &commands {
+                slots = match spec.get().slots(args)? {
+                    Slots::None => slots,
+                    Slots::One(slot) => slots.add(slot),
+                    Slots::Several => Slots::Several,
+                };
+            }
+        }
+        match request::place(slots) {
+            Ok(place) => commands.iter().try_for_each(|(spec, args)| {
+                let limit = self.limit;
+                self.command(spec.get(), place.clone(), |payload| request::pack(payload, spec.get(), args, limit))
+            }),
+            Err(error) => {
+                let refused = |(spec, _): &(Bound<'_, Spec>, _)| Item::Refused(error.clone().during(&spec.get().name));
+                self.items.extend(commands.iter().map(refused));
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds one command with one reply.
+    pub(crate) fn command(
+        &mut self,
+        spec: &Spec,
+        place: Place,
+        pack: impl FnOnce(&mut Payload) -> PyResult<()>,
+    ) -> PyResult<()> {
+        pack(&mut self.payload)?;
+        self.note(spec, place, Vec::new());
+        self.items.push(Item::Reply);
+        Ok(())
+    }
+
+    /// Adds one command that every one of these places gets.
+    pub(crate) fn everywhere(
+        &mut self,
+        spec: &Spec,
+        args: &Bound<'_, PyTuple>,
+        merge: Merge,
+        places: Vec<Place>,
+    ) -> PyResult<()> {
+        for place in places {
+            request::pack(&mut self.payload, spec, args, self.limit)?;
+            self.note(spec, place, Vec::new());
+        }
+        self.items.push(Item::Merged(merge, 0));
+        Ok(())
+    }
+
+    /// Adds one command for each slot that its keys are in.
+    pub(crate) fn split(&mut self, spec: &Spec, args: &Bound<'_, PyTuple>, merge: Merge) -> PyResult<()> {
+        let positions = spec.key_positions(args)?;
+        let step = positions.get(1).map_or(args.len(), |second| second - positions[0]);
+        let words = positions.iter().map(|position| args.get_item(*position)).collect::<PyResult<Vec<_>>>()?;
+        let keys = words.iter().map(argument::text).collect::<PyResult<Vec<_>>>()?;
+        let limit = self.limit;
+        self.split_keys(spec, merge, step, &keys, |payload, index| {
+            (positions[index]..positions[index] + step)
+                .try_for_each(|position| argument::pack(payload, &spec.name, &args.get_item(position)?, limit))
+        })
+    }
+
+    /// The same for keys that are made already; `pack` adds the `step` words of a key by its number.
+    pub(crate) fn split_keys(
+        &mut self,
+        spec: &Spec,
+        merge: Merge,
+        step: usize,
+        keys: &[impl AsRef<[u8]>],
+        pack: impl Fn(&mut Payload, usize) -> PyResult<()>,
+    ) -> PyResult<()> {
+        let mut groups: Vec<(u16, Vec<usize>)> = Vec::new();
+        let mut of_slot = HashMap::new();
+        for (index, key) in keys.iter().enumerate() {
+            let slot = slots::slot(key.as_ref());
+            let group = *of_slot.entry(slot).or_insert_with(|| {
+                groups.push((slot, Vec::new()));
+                groups.len() - 1
+            });
+            groups[group].1.push(index);
+        }
+        for (slot, members) in groups {
+            self.payload.command(spec.words + step * members.len());
+            self.payload.packed(&spec.packed);
+            members.iter().try_for_each(|index| pack(&mut self.payload, *index))?;
+            self.note(spec, Place::Slot(slot), members);
+        }
+        self.items.push(Item::Merged(merge, keys.len()));
+        Ok(())
+    }
+
+    fn note(&mut self, spec: &Spec, place: Place, keys: Vec<usize>) {
+        self.packed.push(Packed {
+            name: spec.name.clone(),
+            end: self.payload.mark(),
+            place,
+            write: spec.write,
+            repeatable: spec.repeatable,
+            item: self.items.len(),
+            keys,
+        });
+    }
+
+    /// Everything as one request to one server.
+    pub(crate) fn whole(self, transaction: bool) -> Result<Request, Error> {
+        let mut slots = Slots::None;
+        if self.sharded {
+            let refused = self.items.into_iter().find_map(|item| match item {
+                Item::Refused(error) => Some(error),
+                _ => None,
+            });
+            if let Some(error) = refused {
+                return Err(error);
+            }
+            for command in &self.packed {
+                if let Place::Slot(slot) = command.place {
+                    slots = slots.add(slot);
+                }
+            }
+        }
+        let place = request::place(slots)?;
+        let names = self.packed.iter().map(|command| command.name.clone()).collect();
+        if transaction {
+            return Ok(Request::transaction(&self.payload, names, place));
+        }
+        let repeatable = self.packed.iter().all(|command| command.repeatable);
+        Ok(Request::many(self.payload, names, true, repeatable, place))
+    }
+
+    /// Where packed command number `index` goes, and whether it writes.
+    pub(crate) fn route(&self, index: usize) -> (&Place, bool) {
+        (&self.packed[index].place, self.packed[index].write)
+    }
+
+    pub(crate) fn is_repeatable(&self, index: usize) -> bool {
+        self.packed[index].repeatable
+    }
+
+    /// Some of the packed commands as one request to `place`. `asking`: each after an ASKING, whose replies come too.
+    pub(crate) fn part(&self, indexes: &[usize], place: Place, asking: bool) -> Request {
+        let mut payload = Payload::default();
+        let mut names = Vec::with_capacity(indexes.len());
+        for &index in indexes {
+            if asking {
+                payload.command(1);
+                payload.word(b"ASKING");
+                names.push("ASKING".into());
+            }
+            let begin = index.checked_sub(1).map_or_else(Mark::default, |before| self.packed[before].end);
+            payload.extend_from(&self.payload, begin, self.packed[index].end);
+            names.push(self.packed[index].name.clone());
+        }
+        let write = indexes.iter().any(|index| self.packed[*index].write);
+        Request::many(payload, names, write, false, place)
+    }
+
+    /// The caller's results, an exception for what failed, out of the replies to the packed commands in order.
+    pub(crate) fn results(&self, py: Python<'_>, replies: &[Py<PyAny>]) -> PyResult<Py<PyList>> {
+        let mut of_item: Vec<Vec<usize>> = self.items.iter().map(|_| Vec::new()).collect();
+        for (index, command) in self.packed.iter().enumerate() {
+            of_item[command.item].push(index);
+        }
+        let results = self.items.iter().zip(of_item).map(|(item, indexes)| match item {
+            Item::Reply => indexes.first().map_or_else(|| py.None(), |index| replies[*index].clone_ref(py)),
+            Item::Refused(error) => error.clone().into_exception(py),
+            Item::Merged(merge, keys) => self
+                .merged(py, *merge, *keys, &indexes, replies)
+                .unwrap_or_else(|error| error.into_value(py).into_any()),
+        });
+        Ok(PyList::new(py, results)?.unbind())
+    }
+
+    fn merged(
+        &self,
+        py: Python<'_>,
+        merge: Merge,
+        keys: usize,
+        indexes: &[usize],
+        replies: &[Py<PyAny>],
+    ) -> PyResult<Py<PyAny>> {
+        let mine = || indexes.iter().map(|index| (*index, replies[*index].bind(py)));
+        if let Some((_, failed)) = mine().find(|(_, reply)| reply.is_instance_of::<PyBaseException>()) {
+            return Ok(failed.clone().unbind());
+        }
+        let unexpected = |index: usize| -> PyErr {
+            Error::new(Kind::Response, "unexpected reply").during(&self.packed[index].name).into()
+        };
+        match merge {
+            Merge::Done | Merge::Page => Ok(mine().next().map_or_else(|| py.None(), |(_, reply)| reply.clone().unbind())),
+            Merge::Sum => {
+                let mut sum = 0_i64;
+                for (index, reply) in mine() {
+                    let count = reply.cast_exact::<PyInt>().map_err(|_| unexpected(index))?.extract::<i64>()?;
+                    sum = sum.saturating_add(count);
+                }
+                Ok(sum.into_pyobject(py)?.into_any().unbind())
+            }
+            Merge::List => {
+                let mut merged: Vec<_> = (0..keys).map(|_| py.None()).collect();
+                for (index, reply) in mine() {
+                    let reply = reply.cast::<PyList>().map_err(|_| unexpected(index))?;
+                    let places = &self.packed[index].keys;
+                    if keys == 0 {
+                        merged.extend(reply.iter().map(Bound::unbind));
+                    } else if reply.len() == places.len() {
+                        for (place, value) in places.iter().zip(reply) {
+                            merged[*place] = value.unbind();
+                        }
+                    } else {
+                        return Err(unexpected(index));
+                    }
+                }
+                Ok(PyList::new(py, merged)?.into_any().unbind())
+            }
+        }
+    }
+}
