@@ -43,10 +43,11 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def settings_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the pages' settings take for granted: BASE_DIR with certificates, a password in the environment."""
+    """What the pages' settings take for granted: BASE_DIR with certificates, passwords in the environment."""
     (tmp_path / "certificates").mkdir()
     Certificates(tmp_path / "certificates")
     monkeypatch.setenv("CACHE_PASSWORD", "secret")
+    monkeypatch.setenv("SENTINEL_PASSWORD", "other secret")
     return {"BASE_DIR": tmp_path, "os": os}
 
 
