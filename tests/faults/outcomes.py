@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from tests.caller import Caller
 
-__all__ = ["Outcome", "attempt", "eventually", "until_it_works"]
+__all__ = ["SLACK", "Outcome", "attempt", "eventually", "until_it_works"]
+
+#: Seconds that a busy machine may add to a time limit: more than any hiccup, less than the next limit up.
+SLACK = 2.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def until_it_works(call: Caller, method: Callable[..., Any], *args: Any, seconds
         time.sleep(0.01)
 
 
-def eventually(happened: Callable[[], bool], *, seconds: float = 2.0) -> bool:
+def eventually(happened: Callable[[], bool], *, seconds: float = 10.0) -> bool:
     """Return whether something comes true within `seconds`."""
     deadline = time.monotonic() + seconds
     while not happened():

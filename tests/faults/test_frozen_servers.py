@@ -12,7 +12,7 @@ import pytest
 
 from django_cachex.exceptions import CacheConnectionError, CacheTimeoutError, CachexError
 from tests.faults.figures import size
-from tests.faults.outcomes import attempt, until_it_works
+from tests.faults.outcomes import SLACK, attempt, until_it_works
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,8 +45,8 @@ class TestFrozen:
         server.resume()
         again = until_it_works(call, cache.get, "k")
         figure(f"row 5: longest call {longest:.3f} s of 0.6, works {again:.3f} s after SIGCONT")
-        assert longest < 0.6 + 0.05
-        assert again < 1.5
+        assert longest < 0.6 + SLACK
+        assert again < 1 + SLACK
 
     def test_with_the_usual_limits(
         self,
@@ -80,12 +80,12 @@ class TestFrozen:
 
         asyncio.run(together())
         figure(f"row 5: 8 threads and 500 awaits, longest {max(longest):.3f} s of 3")
-        assert max(longest) < 3 + 0.05
+        assert max(longest) < 3 + SLACK
 
     def test_replies_that_came_while_the_loop_was_blocked(
         self, server: Server, make_cache: Callable[..., RedisCache]
     ) -> None:
-        cache = make_cache(server.url, OPTIONS={"socket_timeout": 0.1, "operation_timeout": 0.15})
+        cache = make_cache(server.url, OPTIONS={"socket_timeout": 0.4, "operation_timeout": 0.5})
 
         async def work() -> None:
             await cache.aset("k", "v")
@@ -93,7 +93,7 @@ class TestFrozen:
                 tasks = [asyncio.create_task(cache.aget("k")) for _ in range(50)]
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
-                time.sleep(0.25)  # noqa: ASYNC251 - as a view does that should not
+                time.sleep(0.8)  # noqa: ASYNC251 - as a view does that should not
                 assert await asyncio.gather(*tasks) == ["v"] * 50
 
         asyncio.run(work())
@@ -174,7 +174,7 @@ class TestBlackHole:
         assert isinstance(first.error, CacheTimeoutError)
         again = until_it_works(call, cache.get, "k")
         figure(f"row 7: works {again:.3f} s after the first timeout")
-        assert again < 5
+        assert again < 3 + SLACK
 
     def test_so_are_all_idle_ones(
         self,
@@ -204,7 +204,7 @@ class TestBlackHole:
             cache.get("k")
         start = time.perf_counter()
         failed = 0
-        while time.perf_counter() - start < 6:
+        while time.perf_counter() - start < 10:
             try:
                 cache.get("k")
             except CachexError:
@@ -213,4 +213,4 @@ class TestBlackHole:
             break
         again = time.perf_counter() - start
         figure(f"row 7: {idle} idle connections in a black hole, works {again:.3f} s after the first timeout")
-        assert again < 5
+        assert again < 3 + SLACK

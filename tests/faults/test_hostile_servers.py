@@ -11,7 +11,7 @@ import pytest
 from django_cachex.exceptions import CacheConnectionError, CacheTimeoutError, CachexError, ResponseError
 from tests.faults.figures import size
 from tests.faults.memory import resident
-from tests.faults.outcomes import attempt, eventually
+from tests.faults.outcomes import SLACK, attempt, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +127,7 @@ def test_everyone_on_the_connection_is_told(
         await cache.aset("k", "v")
         proxy.answer(b"garbage\r\n", trigger=_TRIGGER)
         calls = [cache.aget("hostile" if number == 50 else "k") for number in range(100)]
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(10):
             found = await asyncio.gather(*calls, return_exceptions=True)
         assert all(each == "v" or isinstance(each, CacheConnectionError) for each in found)
         assert isinstance(found[50], CacheConnectionError)
@@ -154,7 +154,7 @@ def test_flipped_bits(
         proxy.corrupt(trigger=b"\r\nGET\r\n")
         outcome = attempt(call, cache.get, "k")
         errors += outcome.error is not None
-        assert outcome.seconds < 1
+        assert outcome.seconds < 0.2 + SLACK
     proxy.heal()
     time.sleep(0.2)
     figure(f"row 24: {trials} replies with a bit flipped, {errors} errors")

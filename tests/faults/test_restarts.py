@@ -15,7 +15,7 @@ from django_cachex.exceptions import CacheConnectionError, CacheTimeoutError
 from tests.caller import Caller
 from tests.faults.figures import size
 from tests.faults.memory import resident
-from tests.faults.outcomes import attempt, until_it_works
+from tests.faults.outcomes import SLACK, attempt, until_it_works
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,8 +44,9 @@ class TestRestart:
         server.start()
         again = until_it_works(call, cache.set, "k", "v")
         figure(f"row 8: refusals within {longest * 1000:.1f} ms, works {again:.3f} s after the restart")
-        assert longest < 0.05
-        assert again < 1.5
+        # At once, that is: a caller who waited would have waited for operation_timeout, 3 s.
+        assert longest < SLACK
+        assert again < 1 + SLACK
         assert call(cache.get, "k") == "v"
 
     def test_after_a_long_time(
@@ -73,7 +74,7 @@ class TestRestart:
                 until_it_works(call, cache.get, "k")
                 again.append(time.monotonic() - started)
         figure(f"row 8: works {again[0]:.3f} s after the restart, on a loop not later than {again[1]:.3f} s")
-        assert max(again) < 1.5
+        assert max(again) < 1 + SLACK
 
     def test_threads_and_loops(
         self, start_server: Callable[..., Server], make_cache: Callable[..., RedisCache], figure: Callable[[str], None]
@@ -108,7 +109,7 @@ class TestRestart:
         with ThreadPoolExecutor(11) as pool:
             callers = [*(pool.submit(thread, index) for index in range(10)), pool.submit(asyncio.run, tasks())]
             restarted = 0.0
-            for wait in (1.0, 1.0, 1.5):
+            for wait in (1.0, 1.0, 1.5 + SLACK):
                 time.sleep(0.2)
                 server.kill()
                 time.sleep(0.3)
@@ -121,7 +122,7 @@ class TestRestart:
         again = max(last_error) - restarted
         figure(f"row 8: 10 threads and 10 tasks, last error {again:.3f} s after the restart, {wrong} wrong")
         assert wrong == 0
-        assert again < 1.4
+        assert again < 1 + SLACK
 
 
 class TestIdle:
@@ -246,7 +247,7 @@ class TestOverload:
         took, grown = asyncio.run(all_of_them())
         figure(f"row 11: 10,000 awaits, {how}: {dict(kinds)}, {took:.2f} s, {grown / 1e6:.0f} MB more")
         assert kinds["answered"] == 0
-        assert took < 3 + 1
+        assert took < 3 + SLACK
         assert grown < 64_000_000
 
     def test_64_threads(
@@ -270,5 +271,5 @@ class TestOverload:
         took = time.perf_counter() - start
         grown = resident() - before
         figure(f"row 11: 10,000 calls in 64 threads, longest {longest:.2f} s, {took:.2f} s, {grown / 1e6:.0f} MB more")
-        assert longest < 3 + 1
+        assert longest < 3 + SLACK
         assert grown < 64_000_000

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from tests.faults.proxy import Proxy
     from tests.servers import Server
 
-_LIMIT = 0.020  # seconds
+# Far below what the loop would be late by if it waited for the things that these tests make slow; how little it is
+# late by is a figure of the benchmarks.
+_LIMIT = 0.15  # seconds
 # What else the machine does is late by chance; what we did would be late each time.
 _ATTEMPTS = 4
 
@@ -68,10 +70,10 @@ def test_while_connecting(
 ) -> None:
     proxy = start_proxy(server)
     cache = make_cache(proxy.url.replace("127.0.0.1", "localhost"))
-    proxy.delay(0.05, 0.05)
+    proxy.delay(0.3, 0.3)
 
     async def work() -> None:
-        for _ in range(5):
+        for _ in range(2):
             await cache.aget("k")
             await cache._cache._get_async_connection_pool(write=True).disconnect()
 
@@ -90,7 +92,7 @@ def test_while_a_server_is_away(
     figure: Callable[[str], None],
 ) -> None:
     server = start_server()
-    cache = make_cache(server.url, OPTIONS={"socket_timeout": 0.2, "socket_connect_timeout": 0.2})
+    cache = make_cache(server.url, OPTIONS={"socket_timeout": 0.5, "socket_connect_timeout": 0.5})
 
     async def call(number: int) -> None:
         with contextlib.suppress(CacheConnectionError, CacheTimeoutError):
@@ -112,7 +114,7 @@ def test_while_a_server_is_away(
                 server.start()
             else:
                 server.resume()
-            deadline = time.monotonic() + 3
+            deadline = time.monotonic() + 10
             while time.monotonic() < deadline:
                 with contextlib.suppress(CacheConnectionError, CacheTimeoutError):
                     cache.get("k")
@@ -120,7 +122,7 @@ def test_while_a_server_is_away(
                 time.sleep(0.01)
 
     async def absent() -> None:
-        deadline = time.monotonic() + 0.7
+        deadline = time.monotonic() + 1.5
         while time.monotonic() < deadline:
             await asyncio.gather(*(call(number) for number in range(20)))
 
