@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
 
 from django_cachex import _core
 from django_cachex.client.codec import build_codec
 from django_cachex.client.raw import AsyncRedis, AsyncValkey, Redis, Valkey
-from django_cachex.client.transaction import check
+from django_cachex.client.transaction import check, refuse
 from django_cachex.commands import strings
 from django_cachex.commands.command import Command, Direct, Transaction, aio, command, steps
 from django_cachex.commands.hashes import HashCommands
@@ -192,7 +192,7 @@ class KeyValueCacheClient[ClientT](
         try:
             raw = self._engine.call(built.spec or spec, built.args, built.at, built.wait)  # type: ignore[arg-type]
         except ResponseError as error:
-            _refuse(built, error)
+            refuse(built, error)
         return built.reply(raw)
 
     async def _arun(self, spec: Spec | None, built: Built[Any]) -> Any:
@@ -203,7 +203,7 @@ class KeyValueCacheClient[ClientT](
         try:
             raw = await engine.send(built.spec or spec, built.args, built.at, built.wait)  # type: ignore[arg-type]
         except ResponseError as error:
-            _refuse(built, error)
+            refuse(built, error)
         return built.reply(raw)
 
     def _key(self, key: str, version: int | None = None) -> str:
@@ -438,13 +438,6 @@ def _batch(engine: Engine, built: Transaction[Any]) -> Batch:
     else:
         batch.push(*built.commands)
     return batch
-
-
-def _refuse(built: Command[Any], error: ResponseError) -> NoReturn:
-    made = error if built.refused is None else built.refused(error)
-    if made is error:
-        raise error
-    raise made from error
 
 
 def _as_is(reply: Any) -> Any:

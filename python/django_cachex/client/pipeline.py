@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from django_cachex._core import Spec
-from django_cachex.client.transaction import check
+from django_cachex.client.transaction import check, refuse
 from django_cachex.commands import strings
 from django_cachex.commands.command import Command, Queued, Transaction, command
 from django_cachex.commands.hashes import HashCommands
@@ -19,7 +19,7 @@ from django_cachex.commands.sets import SetCommands
 from django_cachex.commands.sorted_sets import SortedSetCommands
 from django_cachex.commands.streams import StreamCommands
 from django_cachex.commands.ttl import TtlCommands
-from django_cachex.exceptions import NotSupportedError, ResponseError
+from django_cachex.exceptions import NotSupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
@@ -34,31 +34,20 @@ _EXEC = Spec("EXEC", write=True, keys=(0, 0, 0))
 
 
 class _Call:
-    """One queued call: how many replies it gets, and what becomes of them."""
+    """A queued call that has another number of replies than one.
 
-    __slots__ = ("name", "refused", "replies", "result")
+    Attributes:
+        spec: what the call is named after.
+        replies: how many there are.
+        reply: makes the result out of the list of them.
+    """
 
-    def __init__(
-        self,
-        name: str,
-        replies: int,
-        result: Callable[[Any], Any],
-        refused: Callable[[ResponseError], Exception] | None = None,
-    ) -> None:
-        self.name = name
+    __slots__ = ("replies", "reply", "spec")
+
+    def __init__(self, spec: Spec, replies: int, reply: Callable[[list[Any]], Any]) -> None:
+        self.spec = spec
         self.replies = replies
-        self.result = result
-        self.refused = refused
-
-    def outcome(self, replies: list[Any]) -> Any:
-        """Return the result, or the exception that stands for it."""
-        try:
-            for reply in replies:
-                if isinstance(reply, Exception):
-                    return self.refused(reply) if self.refused and isinstance(reply, ResponseError) else reply
-            return self.result(replies[0] if self.replies == 1 else replies)
-        except Exception as error:  # noqa: BLE001 - whatever the application's serializer raises is this call's result
-            return error
+        self.reply = reply
 
 
 class BasePipeline(
@@ -88,7 +77,11 @@ class BasePipeline(
         self._version = version
         self._engine = self._engine_of(self._client)
         self._batch = self._engine.batch()
-        self._calls: list[_Call] = []
+        self._calls: list[Command[Any] | _Call] = []
+        # Each command asks for them: looked up once.
+        self._make_key = cache.make_and_validate_key
+        self.encode = self._client.encode  # type: ignore[method-assign]
+        self.decode = self._client.decode  # type: ignore[method-assign]
 
     @staticmethod
     def _engine_of(client: Any) -> Any:
@@ -114,55 +107,63 @@ class BasePipeline(
             return self._push_several(spec, built)
         if built.wait is not None:
             raise NotSupportedError(f"{spec.name.lower()} with block", type(self).__name__)
-        self._batch.push((built.spec or spec, built.args))
-        self._calls.append(_Call(spec.name, 1, built.reply, built.refused))
+        if built.spec is None:
+            built.spec = spec
+        self._batch.push((built.spec, built.args))
+        # They are packed: no need to keep large values twice.
+        built.args = ()
+        self._calls.append(built)
         return self
 
     def _push_several(self, spec: Spec, built: Transaction[Any]) -> Self:
-        commands, result = built.commands, built.reply
+        commands, reply = built.commands, built.reply
         if built.spread and self._engine.sharded and not self._transaction:
-            for item in commands:
-                self._batch.push(item)
-            replies = len(commands)
+            # One after another, as each goes to the server of its key, though not before all of them can be packed.
+            for batch in (self._engine.batch(), self._batch):
+                for item in commands:
+                    batch.push(item)
         elif self._transaction:
             self._batch.push(*commands)
-            replies = len(commands)
         else:
             self._batch.push((_MULTI, ()), *commands, (_EXEC, ()))
-            replies = len(commands) + 2
-
-            def result(replies: list[Any]) -> Any:
-                return built.reply(check(replies[-1]))
-
-        # A single reply would not come as a list.
-        wrapped = (lambda reply: built.reply([reply])) if replies == 1 else result
-        self._calls.append(_Call(spec.name, replies, wrapped))
+            self._calls.append(_Call(spec, len(commands) + 2, lambda replies: reply(check(replies[-1]))))
+            return self
+        self._calls.append(_Call(spec, len(commands), reply))
         return self
 
-    def _push_nothing(self, name: str, result: Any) -> Self:
+    def _push_nothing(self, spec: Spec, result: Any) -> Self:
         """Queue a call that has its result already."""
-        self._calls.append(_Call(name, 0, lambda _: result))
+        self._calls.append(_Call(spec, 0, lambda _: result))
         return self
 
-    def _take(self) -> tuple[Any, list[_Call]]:
+    def _take(self) -> tuple[Any, list[Command[Any] | _Call]]:
         batch, self._batch = self._batch, self._engine.batch()
         calls, self._calls = self._calls, []
         return batch, calls
 
-    def _results(self, calls: list[_Call], replies: list[Any], raise_on_error: bool) -> list[Any]:  # noqa: FBT001
-        results = []
-        at = 0
-        for position, call in enumerate(calls):
-            outcome = call.outcome(replies[at : at + call.replies])
-            at += call.replies
-            if isinstance(outcome, Exception) and raise_on_error:
-                outcome.add_note(f"at position {position} of the pipeline: {call.name}")
-                raise outcome
-            results.append(outcome)
+    def _results(self, calls: list[Command[Any] | _Call], replies: list[Any], raise_on_error: bool) -> list[Any]:  # noqa: FBT001
+        results: list[Any] = []
+        following = iter(replies)
+        for call in calls:
+            try:
+                if isinstance(call, Command):
+                    reply = next(following)
+                    if isinstance(reply, Exception):
+                        refuse(call, reply)
+                else:
+                    reply = check([next(following) for _ in range(call.replies)])
+                results.append(call.reply(reply))
+            # Whatever the application's serializer or hook raises is this call's outcome.
+            except Exception as error:
+                if raise_on_error:
+                    error.add_note(f"at position {len(results)} of the pipeline: {call.spec.name}")  # type: ignore[union-attr]
+                    raise
+                # A traceback would keep this frame alive, and with it all results.
+                results.append(error.with_traceback(None))
         return results
 
     def _key(self, key: str, version: int | None = None) -> str:
-        return self._cache.make_and_validate_key(key, version=self._version if version is None else version)
+        return self._make_key(key, version=self._version if version is None else version)
 
     def _user_keys(self, keys: Iterable[bytes]) -> list[str]:
         return self._cache._user_keys(keys)  # noqa: SLF001 - of this package
@@ -175,11 +176,16 @@ class BasePipeline(
         """Return the value that stored *data* stands for; see ``KeyValueCache.decode``."""
         return self._client.decode(data)
 
+    def _found(self, data: Any) -> Any:
+        return self._client._found(data, None)  # noqa: SLF001 - of this package
+
     # Django's methods
 
     @command("GET")
     def get(self, key: str, default: Any = None, version: int | None = None) -> Command[Any]:
         """Return the value at *key*, or *default* if there is none (GET)."""
+        if default is None:
+            return Command(self._found, self._key(key, version))
         found = self._client._found  # noqa: SLF001 - of this package
         return Command(lambda data: found(data, default), self._key(key, version))
 
@@ -275,7 +281,7 @@ class BasePipeline(
         """Return the values of those of *keys* that hold one, in the order of *keys* (MGET)."""
         made = {self._key(key, version): key for key in keys}
         if not made:
-            return self._push_nothing("MGET", {})
+            return self._push_nothing(strings.MGET, {})
         built = strings.get_many(list(made))
         raw, found_many = built.reply, self._client._found_many  # noqa: SLF001 - of this package
         return self._push(strings.MGET, Command(lambda reply: found_many(made.values(), raw(reply)), *built.args))
@@ -286,15 +292,17 @@ class BasePipeline(
         """Store several values in one step (SET in one MULTI, or MSET); return ``[]``: none fails alone."""
         stored = {self._key(key, version): self.encode(value) for key, value in data.items()}
         if not stored:
-            return self._push_nothing("MSET", [])
+            return self._push_nothing(strings.MSET, [])
         built = strings.set_many(stored, self._cache.get_backend_timeout(timeout))
-        built.reply = lambda _: []  # type: ignore[assignment, return-value]
+        built.reply = lambda _: []  # type: ignore[assignment]
         return self._push(strings.MSET, built)
 
     def delete_many(self, keys: Iterable[str], version: int | None = None) -> Self:
         """Delete *keys* (DEL); return how many existed, ``None`` if none were given."""
         made = {self._key(key, version): None for key in keys}
-        return self._push(strings.DEL, strings.delete_many(list(made))) if made else self._push_nothing("DEL", None)
+        if not made:
+            return self._push_nothing(strings.DEL, None)
+        return self._push(strings.DEL, strings.delete_many(list(made)))
 
 
 class Pipeline(BasePipeline):
@@ -355,8 +363,8 @@ class AsyncPipeline(BasePipeline):
 
     def __await__(self) -> Generator[Any, None, Self]:
         """Give the pipeline itself."""
+        yield from ()
         return self
-        yield  # A generator, which is what `await` wants.
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 - redis-py's signature
         """Send what is queued and return the results; see ``Pipeline.execute``."""

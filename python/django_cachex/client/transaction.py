@@ -1,10 +1,15 @@
-"""What comes back from a transaction."""
+"""What comes back for a command or a transaction: errors among the replies are raised."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-__all__ = ["check"]
+from django_cachex.exceptions import ResponseError
+
+if TYPE_CHECKING:
+    from django_cachex.commands.command import Command
+
+__all__ = ["check", "refuse"]
 
 
 def check(replies: Any) -> Any:
@@ -14,3 +19,11 @@ def check(replies: Any) -> Any:
             if isinstance(reply, Exception):
                 raise reply
     return replies
+
+
+def refuse(built: Command[Any], error: Exception) -> NoReturn:
+    """Raise what *built* makes of the server's refusal."""
+    made = built.refused(error) if built.refused is not None and isinstance(error, ResponseError) else error
+    if made is error:
+        raise error
+    raise made from error

@@ -13,6 +13,7 @@ __all__ = [
     "Duration",
     "Field",
     "Moment",
+    "Score",
     "as_keys",
     "choice",
     "encoded",
@@ -25,6 +26,7 @@ __all__ = [
 type Duration = int | float | timedelta
 type Field = str | bytes | int | float
 type Moment = int | float | datetime
+type Score = int | float | str
 
 
 def milliseconds(duration: Duration) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django_cachex.commands.replies import items, unexpected
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -15,6 +17,14 @@ class Commands:
 
     def _key(self, key: str, version: int | None = None) -> str:
         raise NotImplementedError
+
+    def _two_keys(
+        self, src: str, dst: str, version: int | None, version_src: int | None, version_dst: int | None
+    ) -> tuple[str, str]:
+        return (
+            self._key(src, version if version_src is None else version_src),
+            self._key(dst, version if version_dst is None else version_dst),
+        )
 
     def _pattern(self, pattern: str, version: int | None = None) -> str:
         raise NotImplementedError
@@ -50,3 +60,15 @@ class Commands:
             ValueTooLargeError: it decompresses to more than ``max_decompressed_size``.
         """
         raise NotImplementedError
+
+    def _value(self, reply: Any) -> Any:
+        """Return the value that a string reply stands for, ``None`` for the server's nil."""
+        if reply is None:
+            return None
+        if type(reply) is not bytes:
+            raise unexpected(reply)
+        return self.decode(reply)
+
+    def _values(self, reply: Any) -> list[Any]:
+        """Return the values that an array reply stands for, with ``None`` for each nil in it."""
+        return [self._value(item) for item in items(reply)]

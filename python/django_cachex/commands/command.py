@@ -20,6 +20,7 @@ from django_cachex._core import Spec
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 
+    from django_cachex.commands.overloads import Overloaded
     from django_cachex.exceptions import ResponseError
 
 __all__ = [
@@ -181,7 +182,7 @@ class Declaration[**P, R]:
             if not self.queued or self.spec is None:
                 raise AttributeError(f"{home.__name__!r} object has no attribute {self.name!r}")
             drive = _queue(self.spec)
-        build = self.build if home._takes_versions else _without_versions(self.build)
+        build = self.build if home._takes_versions else _without_versions(self.build)  # noqa: SLF001 - a class of ours
         method = functools.wraps(build)(drive(build))
         method.__name__, method.__qualname__ = self.name, f"{home.__qualname__}.{self.name}"
         method.__command__ = self.spec  # type: ignore[attr-defined]
@@ -264,7 +265,11 @@ def stream[**P, T](build: Callable[Concatenate[Any, P], Stream[T]]) -> Declarati
     return Declaration(build, drive, None)
 
 
-def aio[**P, R](sync: Declaration[P, R]) -> Declaration[P, Coroutine[Any, Any, R]]:
+@overload
+def aio[**P, S, A](sync: Overloaded[P, S, A]) -> Overloaded[P, A, A]: ...
+@overload
+def aio[**P, R](sync: Declaration[P, R]) -> Declaration[P, Coroutine[Any, Any, R]]: ...
+def aio(sync: Any) -> Any:
     """Declare the async twin of a method."""
     spec = sync.spec
 

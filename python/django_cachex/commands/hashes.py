@@ -9,7 +9,7 @@ from django_cachex.commands.arguments import field_text, some
 from django_cachex.commands.base import Commands
 from django_cachex.commands.command import Command, aio, command
 from django_cachex.commands.replies import fields as with_values
-from django_cachex.commands.replies import flag, integer, number, texts, value, values
+from django_cachex.commands.replies import flag, integer, items, number, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,7 +84,7 @@ class HashCommands(Commands):
     @command("HGET")
     def hget(self, key: str, field: Field, version: int | None = None) -> Command[Any]:
         """Return the value of one field (HGET), ``None`` if it does not exist."""
-        return Command(value(self.decode), self._key(key, version), field_text(field))
+        return Command(self._value, self._key(key, version), field_text(field))
 
     ahget = aio(hget)
 
@@ -96,14 +96,14 @@ class HashCommands(Commands):
             ValueError: no field is given.
         """
         words = _fields(fields)
-        return Command(values(self.decode, len(words)), self._key(key, version), *words)
+        return Command(lambda reply: self._values(items(reply, len(words))), self._key(key, version), *words)
 
     ahmget = aio(hmget)
 
     @command("HGETALL")
     def hgetall(self, key: str, version: int | None = None) -> Command[dict[str, Any]]:
         """Return all fields and their values (HGETALL)."""
-        return Command(with_values(self.decode), self._key(key, version))
+        return Command(with_values(self._value), self._key(key, version))
 
     ahgetall = aio(hgetall)
 
@@ -145,7 +145,7 @@ class HashCommands(Commands):
     @command("HVALS")
     def hvals(self, key: str, version: int | None = None) -> Command[list[Any]]:
         """Return the values of all fields (HVALS)."""
-        return Command(values(self.decode), self._key(key, version))
+        return Command(self._values, self._key(key, version))
 
     ahvals = aio(hvals)
 

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 from django_cachex._core import Spec
 from django_cachex.commands.base import Commands
 from django_cachex.commands.command import Batch, Command, aio, astream, command, steps, stream
-from django_cachex.commands.replies import done, flag, integer, items, text
-from django_cachex.exceptions import KeyNotFoundError, ResponseError
+from django_cachex.commands.replies import done, flag, integer, items, page, text
+from django_cachex.exceptions import KeyNotFoundError
 from django_cachex.types import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django_cachex.commands.command import Steps, Stream
+    from django_cachex.exceptions import ResponseError
 
 __all__ = ["KeyCommands", "missing"]
 
@@ -107,8 +108,8 @@ class KeyCommands(Commands):
             The next cursor, 0 when done, and user keys. A page may be empty.
         """
 
-        def page(reply: Any) -> tuple[int, list[str]]:
-            following, keys = _page(reply)
+        def step(reply: Any) -> tuple[int, list[str]]:
+            following, keys = page(reply)
             return following, self._user_keys(keys)
 
         args: list[Any] = [cursor, "MATCH", self._pattern(pattern, version)]
@@ -116,7 +117,7 @@ class KeyCommands(Commands):
             args += ["COUNT", count]
         if key_type is not None:
             args += ["TYPE", str(key_type)]
-        return Command(page, *args)
+        return Command(step, *args)
 
     ascan = aio(scan)
 
@@ -212,25 +213,9 @@ class KeyCommands(Commands):
 
     arenamenx = aio(renamenx)
 
-    def _two_keys(
-        self, src: str, dst: str, version: int | None, version_src: int | None, version_dst: int | None
-    ) -> tuple[str, str]:
-        return (
-            self._key(src, version if version_src is None else version_src),
-            self._key(dst, version if version_dst is None else version_dst),
-        )
-
-
-def _page(reply: Any) -> tuple[int, list[bytes]]:
-    cursor, keys = items(reply, 2)
-    digits = text(cursor)
-    if not digits.isdecimal():
-        raise ResponseError("unexpected cursor")
-    return int(digits), items(keys)
-
 
 def _scan(cursor: int, glob: str, count: int, *, at: int | None = None) -> Command[tuple[int, list[bytes]]]:
-    return Command(_page, cursor, "MATCH", glob, "COUNT", count, spec=_SCAN, at=at)
+    return Command(page, cursor, "MATCH", glob, "COUNT", count, spec=_SCAN, at=at)
 
 
 def _delete(glob: str, itersize: int | None, choose: Callable[[list[bytes]], list[bytes]]) -> Steps[int]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django_cachex.commands.arguments import as_keys, choice, encoded
 from django_cachex.commands.base import Commands
 from django_cachex.commands.command import Command, aio, command
-from django_cachex.commands.replies import done, integer, items, value, values
+from django_cachex.commands.overloads import finding, popping
+from django_cachex.commands.replies import done, integer, items
 from django_cachex.exceptions import ResponseError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class ListCommands(Commands):
 
     arpush = aio(rpush)
 
+    @popping
     @command("LPOP", write=True)
     def lpop(self, key: str, count: int | None = None, version: int | None = None) -> Command[Any]:
         """Remove and return values at the head (LPOP). A list without values is gone.
@@ -65,6 +67,7 @@ class ListCommands(Commands):
 
     alpop = aio(lpop)
 
+    @popping
     @command("RPOP", write=True)
     def rpop(self, key: str, count: int | None = None, version: int | None = None) -> Command[Any]:
         """Remove and return values at the tail (RPOP). A list without values is gone.
@@ -89,14 +92,14 @@ class ListCommands(Commands):
     @command("LRANGE")
     def lrange(self, key: str, start: int, end: int, version: int | None = None) -> Command[list[Any]]:
         """Return the values from *start* to *end*, both included (LRANGE)."""
-        return Command(values(self.decode), self._key(key, version), start, end)
+        return Command(self._values, self._key(key, version), start, end)
 
     alrange = aio(lrange)
 
     @command("LINDEX")
     def lindex(self, key: str, index: int, version: int | None = None) -> Command[Any]:
         """Return the value at *index* (LINDEX), ``None`` if that is out of range."""
-        return Command(value(self.decode), self._key(key, version), index)
+        return Command(self._value, self._key(key, version), index)
 
     alindex = aio(lindex)
 
@@ -164,6 +167,7 @@ class ListCommands(Commands):
 
     alinsert = aio(linsert)
 
+    @finding
     @command("LPOS")
     def lpos(
         self,
@@ -230,7 +234,7 @@ class ListCommands(Commands):
             ValueError: an end is something else.
         """
         move = self._move(src, dst, wherefrom, whereto, version, version_src, version_dst)
-        return Command(value(self.decode), *move)
+        return Command(self._value, *move)
 
     almove = aio(lmove)
 
@@ -311,16 +315,15 @@ class ListCommands(Commands):
         """
         move = self._move(src, dst, wherefrom, whereto, version, version_src, version_dst)
         seconds = _seconds(timeout)
-        return Command(value(self.decode), *move, seconds, wait=_wait(seconds))
+        return Command(self._value, *move, seconds, wait=_wait(seconds))
 
     ablmove = aio(blmove)
 
     def _pop(self, key: str, count: int | None, version: int | None) -> Command[Any]:
         if count is None:
-            return Command(value(self.decode), self._key(key, version))
-        several = values(self.decode)
+            return Command(self._value, self._key(key, version))
         # Asked for a list, the server answers nil for a missing key.
-        return Command(lambda reply: [] if reply is None else several(reply), self._key(key, version), count)
+        return Command(lambda reply: [] if reply is None else self._values(reply), self._key(key, version), count)
 
     def _move(
         self,
@@ -333,8 +336,7 @@ class ListCommands(Commands):
         version_dst: int | None,
     ) -> tuple[str, str, str, str]:
         return (
-            self._key(src, version if version_src is None else version_src),
-            self._key(dst, version if version_dst is None else version_dst),
+            *self._two_keys(src, dst, version, version_src, version_dst),
             choice(wherefrom, "LEFT", "RIGHT"),
             choice(whereto, "LEFT", "RIGHT"),
         )
@@ -345,7 +347,6 @@ class ListCommands(Commands):
         # As bytes: different texts may be one key to the server.
         given = {self._key(key, version).encode("utf-8", "surrogateescape"): key for key in as_keys(keys)}
         seconds = _seconds(timeout)
-        found = value(self.decode)
 
         def popped(reply: Any) -> tuple[str, Any] | None:
             if reply is None:
@@ -353,7 +354,7 @@ class ListCommands(Commands):
             made, data = items(reply, 2)
             if not isinstance(made, bytes) or made not in given:
                 raise ResponseError("unexpected reply: a key that was not asked for")
-            return given[made], found(data)
+            return given[made], self._value(data)
 
         return Command(popped, *given, seconds, wait=_wait(seconds))
 

@@ -8,10 +8,11 @@ from django_cachex._core import Spec
 from django_cachex.commands.arguments import as_keys, encoded
 from django_cachex.commands.base import Commands
 from django_cachex.commands.command import Batch, Command, aio, astream, command, stream
-from django_cachex.commands.replies import flag, integer, items, page, value, values
+from django_cachex.commands.overloads import popping, taking
+from django_cachex.commands.replies import flag, integer, items, page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from django_cachex.commands.command import Stream
 
@@ -69,10 +70,11 @@ class SetCommands(Commands):
         Raises:
             TypeError: a member is not hashable.
         """
-        return Command(_members(self.decode), self._key(key, version))
+        return Command(self._members, self._key(key, version))
 
     asmembers = aio(smembers)
 
+    @taking
     @command("SPOP", write=True)
     def spop(self, key: str, count: int | None = None, version: int | None = None) -> Command[Any]:
         """Remove members at random and return them (SPOP).
@@ -90,11 +92,12 @@ class SetCommands(Commands):
             TypeError: there is a *count*, and a member is not hashable. It has been removed by then.
         """
         if count is None:
-            return Command(value(self.decode), self._key(key, version))
-        return Command(_members(self.decode), self._key(key, version), count)
+            return Command(self._value, self._key(key, version))
+        return Command(self._members, self._key(key, version), count)
 
     aspop = aio(spop)
 
+    @popping
     @command("SRANDMEMBER")
     def srandmember(self, key: str, count: int | None = None, version: int | None = None) -> Command[Any]:
         """Return members at random and leave them where they are (SRANDMEMBER).
@@ -109,8 +112,8 @@ class SetCommands(Commands):
             One member, ``None`` if there is none; with *count* a list.
         """
         if count is None:
-            return Command(value(self.decode), self._key(key, version))
-        return Command(values(self.decode), self._key(key, version), count)
+            return Command(self._value, self._key(key, version))
+        return Command(self._values, self._key(key, version), count)
 
     asrandmember = aio(srandmember)
 
@@ -129,12 +132,7 @@ class SetCommands(Commands):
         Returns:
             Whether it was in *src*.
         """
-        return Command(
-            flag,
-            self._key(src, version if version_src is None else version_src),
-            self._key(dst, version if version_dst is None else version_dst),
-            self.encode(member),
-        )
+        return Command(flag, *self._two_keys(src, dst, version, version_src, version_dst), self.encode(member))
 
     asmove = aio(smove)
 
@@ -249,11 +247,10 @@ class SetCommands(Commands):
         Raises:
             TypeError: a member is not hashable.
         """
-        members = _members(self.decode)
 
         def step(reply: Any) -> tuple[int, set[Any]]:
             following, found = page(reply)
-            return following, members(found)
+            return following, self._members(found)
 
         return Command(step, self._key(key, version), cursor, *_choice(match, count))
 
@@ -276,19 +273,21 @@ class SetCommands(Commands):
         """
         made = self._key(key, version)
         choice = _choice(match, _COUNT if count is None else count)
-        decoded = values(self.decode)
         server = self._read_server()
         cursor = 0
         while True:
             cursor, found = yield Command(page, made, cursor, *choice, spec=_SSCAN, at=server)
-            yield Batch(decoded(found))
+            yield Batch(self._values(found))
             if not cursor:
                 return
 
     asscan_iter = astream(sscan_iter)
 
+    def _members(self, reply: Any) -> set[Any]:
+        return set(self._values(reply))
+
     def _combined(self, keys: str | Iterable[str], version: int | None) -> Command[set[Any]]:
-        return Command(_members(self.decode), *(self._key(key, version) for key in as_keys(keys)))
+        return Command(self._members, *(self._key(key, version) for key in as_keys(keys)))
 
     def _stored(
         self,
@@ -304,11 +303,6 @@ class SetCommands(Commands):
             self._key(dest, version if version_dest is None else version_dest),
             *(self._key(key, version_keys) for key in as_keys(keys)),
         )
-
-
-def _members(decode: Callable[[bytes], Any]) -> Callable[[Any], set[Any]]:
-    listed = values(decode)
-    return lambda reply: set(listed(reply))
 
 
 def _choice(match: str | bytes | None, count: int | None) -> list[Any]:

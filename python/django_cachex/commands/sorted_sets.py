@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 from django_cachex.commands.arguments import encoded
 from django_cachex.commands.base import Commands
 from django_cachex.commands.command import Command, aio, command
-from django_cachex.commands.replies import integer, items, number, value, values
+from django_cachex.commands.overloads import adding, ranging, ranging_back, scored, scored_back
+from django_cachex.commands.replies import integer, items, number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from django_cachex.commands.arguments import Score
 
-__all__ = ["Score", "SortedSetCommands"]
-
-type Score = int | float | str
+__all__ = ["SortedSetCommands"]
 
 
 class SortedSetCommands(Commands):
@@ -25,6 +24,7 @@ class SortedSetCommands(Commands):
     a number (NaN), with ``ResponseError``. Limits may also be exclusive: ``"(5"``.
     """
 
+    @adding
     @command("ZADD", write=True)
     def zadd(
         self,
@@ -135,6 +135,7 @@ class SortedSetCommands(Commands):
 
     azrevrank = aio(zrevrank)
 
+    @ranging
     @command("ZRANGE")
     def zrange(
         self,
@@ -163,6 +164,7 @@ class SortedSetCommands(Commands):
 
     azrange = aio(zrange)
 
+    @ranging_back
     @command("ZREVRANGE")
     def zrevrange(
         self, key: str, start: int, end: int, *, withscores: bool = False, version: int | None = None
@@ -172,6 +174,7 @@ class SortedSetCommands(Commands):
 
     azrevrange = aio(zrevrange)
 
+    @scored
     @command("ZRANGEBYSCORE")
     def zrangebyscore(
         self,
@@ -206,6 +209,7 @@ class SortedSetCommands(Commands):
 
     azrangebyscore = aio(zrangebyscore)
 
+    @scored_back
     @command("ZREVRANGEBYSCORE")
     def zrevrangebyscore(
         self,
@@ -257,7 +261,7 @@ class SortedSetCommands(Commands):
         Returns:
             ``(member, score)`` tuples, lowest score first.
         """
-        return self._pop(key, count, version)
+        return self._outermost(key, count, version)
 
     azpopmin = aio(zpopmin)
 
@@ -266,17 +270,25 @@ class SortedSetCommands(Commands):
         self, key: str, count: int | None = None, version: int | None = None
     ) -> Command[list[tuple[Any, float]]]:
         """Remove the members with the highest scores, highest first; see ``zpopmin`` (ZPOPMAX)."""
-        return self._pop(key, count, version)
+        return self._outermost(key, count, version)
 
     azpopmax = aio(zpopmax)
 
     def _range(self, key: str, version: int | None, *args: Any, withscores: bool) -> Command[list[Any]]:
         if withscores:
-            return Command(_pairs(self.decode), self._key(key, version), *args, "WITHSCORES")
-        return Command(values(self.decode), self._key(key, version), *args)
+            return Command(self._pairs, self._key(key, version), *args, "WITHSCORES")
+        return Command(self._values, self._key(key, version), *args)
 
-    def _pop(self, key: str, count: int | None, version: int | None) -> Command[list[tuple[Any, float]]]:
-        return Command(_pairs(self.decode), self._key(key, version), *(() if count is None else (count,)))
+    def _outermost(self, key: str, count: int | None, version: int | None) -> Command[list[tuple[Any, float]]]:
+        return Command(self._pairs, self._key(key, version), *(() if count is None else (count,)))
+
+    def _pairs(self, reply: Any) -> list[tuple[Any, float]]:
+        # RESP3 nests them, but for one popped pair.
+        found = items(reply)
+        if found and isinstance(found[0], list):
+            found = [part for pair in found for part in items(pair, 2)]
+        items(found, len(found) // 2 * 2)
+        return [(self._value(found[at]), number(found[at + 1])) for at in range(0, len(found), 2)]
 
 
 def _sent(score: Any) -> Score:
@@ -302,17 +314,3 @@ def _score(reply: Any) -> float | None:
 
 def _rank(reply: Any) -> int | None:
     return None if reply is None else integer(reply)
-
-
-def _pairs(decode: Callable[[bytes], Any]) -> Callable[[Any], list[tuple[Any, float]]]:
-    """Return what makes pairs of member and score, which RESP3 nests (but for one popped pair) and RESP2 does not."""
-    member = value(decode)
-
-    def paired(reply: Any) -> list[tuple[Any, float]]:
-        found = items(reply)
-        if found and isinstance(found[0], list):
-            found = [part for pair in found for part in items(pair, 2)]
-        items(found, len(found) // 2 * 2)
-        return [(member(found[at]), number(found[at + 1])) for at in range(0, len(found), 2)]
-
-    return paired

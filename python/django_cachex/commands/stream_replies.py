@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "claimed", "described", "each_described", "entries", "news", "pending", "step", "summary"]
 
 type Entry = tuple[str, dict[str, Any]]
-type Decode = Callable[[bytes], Any]
+type Value = Callable[[Any], Any]
 
 
 def _pairs(reply: Any) -> Iterator[tuple[Any, Any]]:
@@ -23,8 +23,8 @@ def _pairs(reply: Any) -> Iterator[tuple[Any, Any]]:
     return zip(flat[::2], flat[1::2], strict=True)
 
 
-def _entry(decode: Decode) -> Callable[[Any], Entry]:
-    named = fields(decode)
+def _entry(value: Value) -> Callable[[Any], Entry]:
+    named = fields(value)
 
     def entry(reply: Any) -> Entry:
         entry_id, flat = items(reply, 2)
@@ -34,15 +34,15 @@ def _entry(decode: Decode) -> Callable[[Any], Entry]:
     return entry
 
 
-def entries(decode: Decode) -> Callable[[Any], list[Entry]]:
+def entries(value: Value) -> Callable[[Any], list[Entry]]:
     """Return what makes entries out of an array reply, and none out of nil, the answer to COUNT 0."""
-    entry = _entry(decode)
+    entry = _entry(value)
     return lambda reply: [] if reply is None else [entry(item) for item in items(reply)]
 
 
-def news(keys: dict[str, str], decode: Decode) -> Callable[[Any], dict[str, list[Entry]] | None]:
+def news(keys: dict[str, str], value: Value) -> Callable[[Any], dict[str, list[Entry]] | None]:
     """Return what makes entries by stream out of XREAD's reply; *keys* has the streams' names by made key."""
-    listed = entries(decode)
+    listed = entries(value)
 
     def read(reply: Any) -> dict[str, list[Entry]] | None:
         if reply is None:
@@ -57,16 +57,16 @@ def news(keys: dict[str, str], decode: Decode) -> Callable[[Any], dict[str, list
     return read
 
 
-def claimed(decode: Decode, *, justid: bool) -> Callable[[Any], list[Any]]:
+def claimed(value: Value, *, justid: bool) -> Callable[[Any], list[Any]]:
     """Return what makes entries, or ids, out of XCLAIM's reply."""
-    made = text if justid else _entry(decode)
+    made = text if justid else _entry(value)
     # Before Redis 7 nil stands for entries deleted meanwhile, and for nothing at all.
     return lambda reply: [] if reply is None else [made(item) for item in items(reply) if item is not None]
 
 
-def step(decode: Decode, *, justid: bool) -> Callable[[Any], tuple[str, list[Any], list[str]]]:
+def step(value: Value, *, justid: bool) -> Callable[[Any], tuple[str, list[Any], list[str]]]:
     """Return what makes the next id, entries or ids, and the ids of deleted entries out of XAUTOCLAIM's reply."""
-    listed = claimed(decode, justid=justid)
+    listed = claimed(value, justid=justid)
 
     def stepped(reply: Any) -> tuple[str, list[Any], list[str]]:
         # Before Redis 7 the deleted ones are not told.
@@ -76,9 +76,9 @@ def step(decode: Decode, *, justid: bool) -> Callable[[Any], tuple[str, list[Any
     return stepped
 
 
-def described(decode: Decode) -> Callable[[Any], dict[str, Any]]:
+def described(value: Value) -> Callable[[Any], dict[str, Any]]:
     """Return what makes a dict out of XINFO's reply."""
-    entry = _entry(decode)
+    entry = _entry(value)
 
     def plain(reply: Any) -> Any:
         if isinstance(reply, list):
@@ -100,9 +100,9 @@ def described(decode: Decode) -> Callable[[Any], dict[str, Any]]:
     return description
 
 
-def each_described(decode: Decode) -> Callable[[Any], list[dict[str, Any]]]:
+def each_described(value: Value) -> Callable[[Any], list[dict[str, Any]]]:
     """Return what makes a list of dicts out of XINFO's reply."""
-    description = described(decode)
+    description = described(value)
     return lambda reply: [description(item) for item in items(reply)]
 
 

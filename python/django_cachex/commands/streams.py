@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django_cachex.commands.arguments import field_text, some
 from django_cachex.commands.base import Commands
 from django_cachex.commands.command import Command, aio, command
+from django_cachex.commands.overloads import claiming, listing, stepping
 from django_cachex.commands.replies import done, integer, text
 from django_cachex.commands.stream_replies import (
     claimed,
@@ -90,7 +91,7 @@ class StreamCommands(Commands):
         ``-`` is the smallest id, ``+`` the largest; ``(`` in front of an id leaves that one out.
         """
         args = self._key(key, version), field_text(start), field_text(end)
-        return Command(entries(self.decode), *args, *_options(COUNT=count))
+        return Command(entries(self._value), *args, *_options(COUNT=count))
 
     axrange = aio(xrange)
 
@@ -100,7 +101,7 @@ class StreamCommands(Commands):
     ) -> Command[list[Entry]]:
         """Return the entries from id *end* down to id *start*, newest first (XREVRANGE); see ``xrange``."""
         args = self._key(key, version), field_text(end), field_text(start)
-        return Command(entries(self.decode), *args, *_options(COUNT=count))
+        return Command(entries(self._value), *args, *_options(COUNT=count))
 
     axrevrange = aio(xrevrange)
 
@@ -175,7 +176,7 @@ class StreamCommands(Commands):
         Raises:
             ResponseError: there is no stream.
         """
-        return Command(described(self.decode), self._key(key, version), *_options(FULL=bool(full)))
+        return Command(described(self._value), self._key(key, version), *_options(FULL=bool(full)))
 
     axinfo_stream = aio(xinfo_stream)
 
@@ -186,7 +187,7 @@ class StreamCommands(Commands):
         Raises:
             ResponseError: there is no stream.
         """
-        return Command(each_described(self.decode), self._key(key, version))
+        return Command(each_described(self._value), self._key(key, version))
 
     axinfo_groups = aio(xinfo_groups)
 
@@ -197,7 +198,7 @@ class StreamCommands(Commands):
         Raises:
             ResponseError: there is no stream or no such group.
         """
-        return Command(each_described(self.decode), self._key(key, version), field_text(group))
+        return Command(each_described(self._value), self._key(key, version), field_text(group))
 
     axinfo_consumers = aio(xinfo_consumers)
 
@@ -304,6 +305,7 @@ class StreamCommands(Commands):
 
     axack = aio(xack)
 
+    @listing
     @command("XPENDING")
     def xpending(
         self,
@@ -345,6 +347,7 @@ class StreamCommands(Commands):
 
     axpending = aio(xpending)
 
+    @claiming
     @command("XCLAIM", write=True)
     def xclaim(
         self,
@@ -382,10 +385,11 @@ class StreamCommands(Commands):
         """
         args = self._key(key, version), field_text(group), field_text(consumer), min_idle_time, *_ids(entry_ids)
         options = _options(IDLE=idle, TIME=time, RETRYCOUNT=retrycount, FORCE=bool(force), JUSTID=bool(justid))
-        return Command(claimed(self.decode, justid=justid), *args, *options)
+        return Command(claimed(self._value, justid=justid), *args, *options)
 
     axclaim = aio(xclaim)
 
+    @stepping
     @command("XAUTOCLAIM", write=True)
     def xautoclaim(
         self,
@@ -416,7 +420,7 @@ class StreamCommands(Commands):
             ResponseError: there is no such group (``NOGROUP``).
         """
         args = self._key(key, version), field_text(group), field_text(consumer), min_idle_time, field_text(start_id)
-        return Command(step(self.decode, justid=justid), *args, *_options(COUNT=count, JUSTID=bool(justid)))
+        return Command(step(self._value, justid=justid), *args, *_options(COUNT=count, JUSTID=bool(justid)))
 
     axautoclaim = aio(xautoclaim)
 
@@ -426,7 +430,7 @@ class StreamCommands(Commands):
         keys = {self._key(key, version): key for key, _ in _some("stream", streams)}
         ids = map(field_text, streams.values())
         wait = None if block is None else block / 1000
-        return Command(news(keys, self.decode), *words, "STREAMS", *keys, *ids, wait=wait)
+        return Command(news(keys, self._value), *words, "STREAMS", *keys, *ids, wait=wait)
 
 
 def _some(what: str, given: Mapping[Any, Any]) -> list[tuple[Any, Any]]:

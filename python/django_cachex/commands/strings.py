@@ -15,8 +15,8 @@ from django_cachex.exceptions import KeyNotFoundError, ResponseError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["DEL", "EXISTS", "GET", "INCR", "INCRBY", "MGET", "MSET", "add", "delete_many", "get_many", "plain_set", "set_if",
-           "set_many", "summed", "touch"]  # fmt: skip
+__all__ = ["DEL", "EXISTS", "GET", "INCR", "INCRBY", "MGET", "MSET", "add", "delete_many", "get_many", "plain_set",
+           "set_if", "set_many", "summed", "touch"]  # fmt: skip
 
 type Stored = int | bytes
 
