@@ -95,6 +95,11 @@ impl Batch {
         self.packed.len()
     }
 
+    /// The first command's name.
+    pub(crate) fn name(&self) -> Arc<str> {
+        self.packed.first().map_or_else(|| "PIPELINE".into(), |command| command.name.clone())
+    }
+
     fn add(&mut self, commands: &Bound<'_, PyTuple>) -> PyResult<()> {
         let commands = commands
             .iter_borrowed()

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use crate::config::Config;
 use crate::errors::Error;
-use crate::node::{Connection, Node};
+use crate::node::{Borrowed, Connection, Node};
 use crate::reply::{self, Answers, Landing, Origin, Reply};
 use crate::request::Request;
 use crate::retry::Failure;
@@ -33,21 +33,73 @@ pub(crate) fn attempt(
     deadline: Option<Instant>,
     now: Instant,
 ) -> Result<Py<PyAny>, Failure> {
+    let mut borrowed = borrow(py, node, request, deadline, now)?;
+    let started = if borrowed.waited { Instant::now() } else { now };
+    let connection = borrowed.connection().map_err(Failure::unsent)?;
+    let deadline = if request.waits() { None } else { deadline };
+    let outcome = exchange(py, &node.config, connection, request, deadline, started);
+    settle(borrowed, &outcome);
+    outcome
+}
+
+/// A request that has been sent, as far as the socket took it.
+pub(crate) struct Flight {
+    borrowed: Borrowed,
+    before: u64,
+}
+
+/// Sends `request` to `node`; [`land`] waits for the reply.
+pub(crate) fn launch(
+    py: Python<'_>,
+    node: &Arc<Node>,
+    request: &Request,
+    deadline: Option<Instant>,
+) -> Result<Flight, Failure> {
+    let mut borrowed = borrow(py, node, request, deadline, Instant::now())?;
+    let Connection { transport, link, .. } = borrowed.connection().map_err(Failure::unsent)?;
+    let before = link.output.total();
+    link.push(&request.payload, request.replies, ());
+    // What goes wrong here goes wrong again for who waits.
+    let _ = transport.send(&mut link.output);
+    Ok(Flight { borrowed, before })
+}
+
+/// Waits for the reply to what was launched.
+pub(crate) fn land(
+    py: Python<'_>,
+    node: &Arc<Node>,
+    request: &Request,
+    flight: Flight,
+    deadline: Option<Instant>,
+) -> Result<Py<PyAny>, Failure> {
+    let Flight { mut borrowed, before } = flight;
+    let connection = borrowed.connection().map_err(Failure::unsent)?;
+    let outcome = await_reply(py, &node.config, connection, request, before, deadline, Instant::now());
+    settle(borrowed, &outcome);
+    outcome
+}
+
+fn borrow(
+    py: Python<'_>,
+    node: &Arc<Node>,
+    request: &Request,
+    deadline: Option<Instant>,
+    now: Instant,
+) -> Result<Borrowed, Failure> {
     let config = &node.config;
-    let mut borrowed = loop {
-        let borrowed =
-            if request.waits() { node.borrow_apart(py, deadline) } else { node.borrow(py, deadline, now) };
+    loop {
+        let borrowed = if request.waits() { node.borrow_apart(py, deadline) } else { node.borrow(py, deadline, now) };
         let mut borrowed = borrowed.map_err(Failure::unsent)?;
         let connection = borrowed.connection().map_err(Failure::unsent)?;
         let interval = config.health_check_interval;
         if interval.is_zero() || connection.used.elapsed() < interval || is_healthy(py, config, connection, deadline)? {
-            break borrowed;
+            return Ok(borrowed);
         }
-    };
-    let started = if borrowed.waited { Instant::now() } else { now };
-    let connection = borrowed.connection().map_err(Failure::unsent)?;
-    let deadline = if request.waits() { None } else { deadline };
-    let outcome = exchange(py, config, connection, request, deadline, started);
+    }
+}
+
+/// Takes note of how the connection fared, and gives it back if it is fit for use.
+fn settle(mut borrowed: Borrowed, outcome: &Result<Py<PyAny>, Failure>) {
     if outcome.as_ref().is_err_and(|failure| failure.silent) {
         borrowed.state().suspect();
     }
@@ -57,7 +109,6 @@ pub(crate) fn attempt(
     if borrowed.connection().is_ok_and(|connection| connection.is_clean()) {
         borrowed.give_back();
     }
-    outcome
 }
 
 /// Whether the connection answers. What a signal handler raises meanwhile is an error.
@@ -83,10 +134,23 @@ pub(crate) fn exchange(
     deadline: Option<Instant>,
     started: Instant,
 ) -> Result<Py<PyAny>, Failure> {
+    let before = connection.link.output.total();
+    connection.link.push(&request.payload, request.replies, ());
+    await_reply(py, config, connection, request, before, deadline, started)
+}
+
+/// Waits for the reply to a request that is on the link; `before`: how many bytes were written without it.
+fn await_reply(
+    py: Python<'_>,
+    config: &Config,
+    connection: &mut Connection,
+    request: &Request,
+    before: u64,
+    deadline: Option<Instant>,
+    started: Instant,
+) -> Result<Py<PyAny>, Failure> {
     let Connection { transport, link, .. } = connection;
-    let before = link.output.total();
     let patience = request.patience(config);
-    link.push(&request.payload, request.replies, ());
     let mut answers = Answers::new(config, request);
     let mut driver = Driver { transport, link, landing: None, limit: Limit::new(patience, deadline, started) };
     loop {

@@ -10,8 +10,15 @@ use pyo3::prelude::*;
 use crate::registry;
 use crate::tls::Tls;
 
-/// Application code that is called while a connection is made. Equal only to itself.
-pub(crate) struct Hook(pub(crate) Py<PyAny>);
+/// Application code that is called on the control plane. Equal only to itself.
+#[derive(Clone)]
+pub(crate) struct Hook(pub(crate) Arc<Py<PyAny>>);
+
+impl Hook {
+    pub(crate) fn new(hook: Py<PyAny>) -> Self {
+        Self(Arc::new(hook))
+    }
+}
 
 impl PartialEq for Hook {
     fn eq(&self, other: &Self) -> bool {
@@ -31,6 +38,12 @@ impl Hash for Hook {
 pub(crate) enum Address {
     Tcp { host: String, port: u16 },
     Unix { path: String },
+    /// Those of the servers that such a description is completed for.
+    Unknown,
+}
+
+fn name(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,7 +60,7 @@ impl Backoff {
     }
 }
 
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Config {
     pub(crate) address: Address,
     pub(crate) name: Arc<str>,
@@ -77,6 +90,16 @@ pub(crate) struct Config {
     pub(crate) lib_name: Option<String>,
     pub(crate) lib_version: Option<String>,
     pub(crate) tls: Option<Tls>,
+    /// Connections are for reading from a cluster's replica.
+    pub(crate) read_only: bool,
+}
+
+impl Config {
+    /// The same settings for another server.
+    pub(crate) fn at(&self, host: &str, port: u16) -> Self {
+        let name = name(host, port).into();
+        Self { address: Address::Tcp { host: host.to_owned(), port }, name, ..self.clone() }
+    }
 }
 
 /// A server as the settings describe it. Servers with equal settings share the process's connections.
@@ -86,7 +109,7 @@ pub(crate) struct Server {
     pub(crate) config: Arc<Config>,
 }
 
-fn seconds(name: &str, value: Option<f64>) -> PyResult<Option<Duration>> {
+pub(crate) fn seconds(name: &str, value: Option<f64>) -> PyResult<Option<Duration>> {
     value
         .map(|value| {
             Duration::try_from_secs_f64(value)
@@ -146,13 +169,14 @@ impl Server {
     ) -> PyResult<Self> {
         let (address, name) = match (host, port, path) {
             (Some(host), Some(port), None) => {
-                let name = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+                let name = name(&host, port);
                 (Address::Tcp { host, port }, name)
             }
             (None, None, Some(path)) => {
                 let name = path.clone();
                 (Address::Unix { path }, name)
             }
+            (None, None, None) => (Address::Unknown, "no address".to_owned()),
             _ => return Err(PyValueError::new_err("either host and port or path")),
         };
         let config = Config {
@@ -161,9 +185,9 @@ impl Server {
             db,
             username,
             password,
-            credentials: credentials.map(Hook),
-            prepare: prepare.map(Hook),
-            on_connect: on_connect.map(Hook),
+            credentials: credentials.map(Hook::new),
+            prepare: prepare.map(Hook::new),
+            on_connect: on_connect.map(Hook::new),
             connect_timeout: seconds("connect_timeout", connect_timeout)?,
             socket_timeout: seconds("socket_timeout", socket_timeout)?,
             operation_timeout: seconds("operation_timeout", operation_timeout)?,
@@ -184,6 +208,7 @@ impl Server {
             lib_name,
             lib_version,
             tls: tls.map(|tls| tls.get().clone()),
+            read_only: false,
         };
         Ok(Self { config: Arc::new(config) })
     }

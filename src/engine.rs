@@ -5,15 +5,17 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyTuple, PyType};
 
 use crate::batch::Batch;
-use crate::config::{Config, Server};
-use crate::errors::guarded;
-use crate::request::Request;
-use crate::spec::Spec;
-use crate::topology::{Standalone, Topology};
-use crate::{blocking, looped, node, registry, retry};
+use crate::config::{Config, Hook, Server};
+use crate::errors::{Error, Kind, guarded};
+use crate::request::{Place, Request};
+use crate::retry::Attempts;
+use crate::spec::{Merge, Sharding, Spec};
+use crate::spread::{Shape, Spread};
+use crate::topology::{Cluster, ClusterOptions, Detour, Sentinel, Standalone, Topology};
+use crate::{blocking, config, looped, node, registry, retry};
 
 /// Sends commands to the servers of one set of settings. Holds no connection and no state of its own.
 #[pyclass(frozen, module = "django_cachex._core")]
@@ -26,8 +28,10 @@ pub(crate) struct Engine {
 /// What is sent for one call.
 pub(crate) enum Outgoing {
     One(Request),
-    /// Its result is a list of replies.
+    /// Its result is a list of replies. Where keys are spread over several servers it is none.
     Transaction(Batch),
+    /// One command's parts; its result is what they amount to.
+    Split(Batch),
 }
 
 #[pymethods]
@@ -42,6 +46,52 @@ impl Engine {
         Ok(Self { topology: Arc::new(topology), config })
     }
 
+    /// An engine for the cluster that these servers belong to.
+    #[classmethod]
+    #[pyo3(signature = (seeds, *, read_from_replicas, address_remap, max_redirects, topology_refresh_interval))]
+    #[allow(clippy::needless_pass_by_value)]
+    fn cluster(
+        _class: &Bound<'_, PyType>,
+        seeds: Vec<Bound<'_, Server>>,
+        read_from_replicas: bool,
+        address_remap: Option<Py<PyAny>>,
+        max_redirects: u32,
+        topology_refresh_interval: f64,
+    ) -> PyResult<Self> {
+        let refresh = config::seconds("topology_refresh_interval", Some(topology_refresh_interval))?;
+        let options = ClusterOptions {
+            read_from_replicas,
+            remap: address_remap.map(Hook::new),
+            max_redirects,
+            refresh: refresh.filter(|interval| !interval.is_zero()),
+        };
+        let seeds: Vec<_> = seeds.iter().map(|server| server.get().config.clone()).collect();
+        let config = seeds.first().cloned().ok_or_else(|| PyValueError::new_err("no server"))?;
+        let topology = Cluster::new(seeds, options).ok_or_else(|| PyValueError::new_err("no server"))?;
+        Ok(Self { topology: Arc::new(topology), config })
+    }
+
+    /// An engine for the master of `service` and its replicas, which `sentinels` know; `server` describes these but for
+    /// the address.
+    #[classmethod]
+    #[pyo3(signature = (service, sentinels, server, *, address_remap))]
+    #[allow(clippy::needless_pass_by_value)]
+    fn sentinel(
+        _class: &Bound<'_, PyType>,
+        service: String,
+        sentinels: Vec<Bound<'_, Server>>,
+        server: &Bound<'_, Server>,
+        address_remap: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        if sentinels.is_empty() {
+            return Err(PyValueError::new_err("no sentinel"));
+        }
+        let sentinels = sentinels.iter().map(|server| server.get().config.clone()).collect();
+        let config = server.get().config.clone();
+        let topology = Sentinel::new(service, sentinels, config.clone(), address_remap.map(Hook::new));
+        Ok(Self { topology: Arc::new(topology), config })
+    }
+
     /// Sends a command and waits for its reply. `at`: the index of the server; `wait`: how many seconds the server may
     /// wait before it answers, 0 for ever.
     #[pyo3(signature = (spec, args, at = None, wait = None, /))]
@@ -53,24 +103,39 @@ impl Engine {
         at: Option<usize>,
         wait: Option<f64>,
     ) -> PyResult<Py<PyAny>> {
-        guarded(|| self.run(py, &self.request(spec.get(), args, at, wait)?))
+        guarded(|| {
+            let deadline = self.deadline(Instant::now());
+            if self.is_spread(spec.get()) {
+                if let Sharding::Everywhere(_) = spec.get().sharding {
+                    self.await_servers(py, spec.get(), deadline)?;
+                }
+                let (batch, shape) = self.spread(spec.get(), args)?;
+                return self.run_spread(py, batch, &shape, deadline);
+            }
+            self.run(py, &self.request(spec.get(), args, at, wait)?)
+        })
     }
 
     /// Sends a command on the running loop; returns an `asyncio.Future` of its reply.
     #[pyo3(signature = (spec, args, at = None, wait = None, /))]
     fn send(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         spec: &Bound<'_, Spec>,
         args: &Bound<'_, PyTuple>,
         at: Option<usize>,
         wait: Option<f64>,
     ) -> PyResult<Py<PyAny>> {
-        guarded(|| self.submit(py, self.request(spec.get(), args, at, wait)?))
+        let (py, this) = (slf.py(), slf.get());
+        guarded(|| {
+            if this.is_spread(spec.get()) {
+                return this.submit_command(py, spec, args);
+            }
+            this.submit(py, this.request(spec.get(), args, at, wait)?)
+        })
     }
 
     /// An empty batch for `call_batch` or `send_batch`.
-    fn batch(&self) -> Batch {
+    pub(crate) fn batch(&self) -> Batch {
         Batch::new(self.config.max_value_size, self.sharded())
     }
 
@@ -130,11 +195,130 @@ impl Engine {
         Ok(Request::one(spec, args, self.config.max_value_size, self.sharded())?.at(at).waiting(wait))
     }
 
+    pub(crate) fn is_sharded(&self) -> bool {
+        self.topology.is_sharded()
+    }
+
+    /// Whether a command may go to several servers.
+    fn is_spread(&self, spec: &Spec) -> bool {
+        spec.sharding != Sharding::OneSlot && self.topology.is_sharded()
+    }
+
+    /// A command's parts on the shards. Where it goes everywhere, the servers must be known.
+    fn spread(&self, spec: &Spec, args: &Bound<'_, PyTuple>) -> PyResult<(Batch, Shape)> {
+        let py = args.py();
+        let mut batch = self.batch();
+        match spec.sharding {
+            Sharding::Everywhere(merge) => {
+                let primaries = self.topology.primaries().unwrap_or_default();
+                let count = primaries.len();
+                let mut places: Vec<_> = primaries.into_iter().map(Place::Node).collect();
+                if merge != Merge::Page {
+                    batch.everywhere(spec, args, merge, places)?;
+                    return Ok((batch, Shape::Only));
+                }
+                // A cursor counts the primaries in its upper half.
+                let cursor = args.get_item(0)?.extract::<u128>()?;
+                let index = usize::try_from(cursor >> 64).unwrap_or(usize::MAX);
+                if index >= count {
+                    let text = format!("invalid cursor: there are {count} primaries");
+                    return Err(Error::new(Kind::Response, text).during(&spec.name).into());
+                }
+                let words = args.iter().skip(1);
+                let low = u64::try_from(cursor & u128::from(u64::MAX)).unwrap_or_default();
+                let words = std::iter::once(low.into_pyobject(py)?.into_any()).chain(words).collect::<Vec<_>>();
+                batch.everywhere(spec, &PyTuple::new(py, words)?, merge, vec![places.swap_remove(index)])?;
+                Ok((batch, Shape::Page { index, count }))
+            }
+            Sharding::Split(merge) => {
+                batch.split(spec, args, merge)?;
+                Ok((batch, Shape::Only))
+            }
+            Sharding::OneSlot => Err(PyValueError::new_err("the command has one place")),
+        }
+    }
+
+    /// Sends a command's parts on the running loop, as soon as the servers are known.
+    fn submit_command(
+        &self,
+        py: Python<'_>,
+        spec: &Bound<'_, Spec>,
+        args: &Bound<'_, PyTuple>,
+    ) -> PyResult<Py<PyAny>> {
+        let deadline = self.deadline(Instant::now());
+        let everywhere = matches!(spec.get().sharding, Sharding::Everywhere(_));
+        if everywhere && self.topology.primaries().is_none() {
+            let args = (spec.clone().unbind(), args.clone().unbind());
+            let engine = Self { topology: self.topology.clone(), config: self.config.clone() };
+            let work = move |py: Python<'_>| engine.submit_command(py, args.0.bind(py), args.1.bind(py));
+            return looped::once_found(py, &self.topology, spec.get().name.clone(), deadline, Box::new(work));
+        }
+        let (batch, shape) = self.spread(spec.get(), args)?;
+        self.submit_spread(py, batch, shape, deadline)
+    }
+
+    fn run_spread(
+        &self,
+        py: Python<'_>,
+        batch: Batch,
+        shape: &Shape,
+        deadline: Option<Instant>,
+    ) -> PyResult<Py<PyAny>> {
+        let mut spread = Spread::new(batch, self.topology.clone(), deadline);
+        loop {
+            let Some(groups) = spread.groups() else {
+                self.find(py, &spread.command(), deadline)?;
+                continue;
+            };
+            if groups.is_empty() {
+                return Ok(shape.of(py, spread.results(py)?)?.unbind());
+            }
+            let launched: Vec<_> = groups
+                .into_iter()
+                .map(|group| (blocking::launch(py, &group.node, &group.request, deadline), group))
+                .collect();
+            for (flight, group) in launched {
+                let landed =
+                    flight.and_then(|flight| blocking::land(py, &group.node, &group.request, flight, deadline));
+                match landed {
+                    Ok(replies) => spread.arrived(py, &group, replies.bind(py)),
+                    Err(failure) if failure.error.is_foreign() => return Err(failure.error.into()),
+                    Err(failure) => spread.failed(py, &group, &failure),
+                }
+            }
+            node::sleep(py, spread.delay())?;
+        }
+    }
+
+    fn submit_spread(
+        &self,
+        py: Python<'_>,
+        batch: Batch,
+        shape: Shape,
+        deadline: Option<Instant>,
+    ) -> PyResult<Py<PyAny>> {
+        let spread = Spread::new(batch, self.topology.clone(), deadline);
+        looped::submit_batch(py, &self.topology, spread, shape, deadline)
+    }
+
+    /// Waits until the servers are known.
+    fn await_servers(&self, py: Python<'_>, spec: &Spec, deadline: Option<Instant>) -> PyResult<()> {
+        if self.topology.primaries().is_none() { self.find(py, &spec.name, deadline) } else { Ok(()) }
+    }
+
+    /// Finds the servers, for `command`.
+    fn find(&self, py: Python<'_>, command: &Arc<str>, deadline: Option<Instant>) -> PyResult<()> {
+        let found = node::wait_for(py, deadline, |done| self.topology.find(done))?;
+        let late = || Err(Error::timeout("the servers were not found in time", None));
+        found.unwrap_or_else(late).map_err(|error| error.during(command).into())
+    }
+
     /// Sends `outgoing` and waits for its result.
     pub(crate) fn run_any(&self, py: Python<'_>, outgoing: Outgoing) -> PyResult<Py<PyAny>> {
         match outgoing {
             Outgoing::One(request) => self.run(py, &request),
-            Outgoing::Transaction(batch) => self.run_batch(py, batch, true),
+            Outgoing::Transaction(batch) => self.run_batch(py, batch, !self.is_sharded()),
+            Outgoing::Split(batch) => self.run_spread(py, batch, &Shape::Only, self.deadline(Instant::now())),
         }
     }
 
@@ -142,22 +326,29 @@ impl Engine {
     pub(crate) fn submit_any(&self, py: Python<'_>, outgoing: Outgoing) -> PyResult<Py<PyAny>> {
         match outgoing {
             Outgoing::One(request) => self.submit(py, request),
-            Outgoing::Transaction(batch) => self.submit_batch(py, batch, true),
+            Outgoing::Transaction(batch) => self.submit_batch(py, batch, !self.is_sharded()),
+            Outgoing::Split(batch) => self.submit_spread(py, batch, Shape::Only, self.deadline(Instant::now())),
         }
     }
 
     /// Sends `batch` and waits for its results.
-    pub(crate) fn run_batch(&self, py: Python<'_>, batch: Batch, transaction: bool) -> PyResult<Py<PyAny>> {
+    fn run_batch(&self, py: Python<'_>, batch: Batch, transaction: bool) -> PyResult<Py<PyAny>> {
         if batch.is_empty() {
             return Err(PyValueError::new_err("no command"));
+        }
+        if self.is_sharded() && !transaction {
+            return self.run_spread(py, batch, &Shape::List, self.deadline(Instant::now()));
         }
         self.run(py, &batch.whole(transaction)?)
     }
 
     /// Sends `batch` on the running loop.
-    pub(crate) fn submit_batch(&self, py: Python<'_>, batch: Batch, transaction: bool) -> PyResult<Py<PyAny>> {
+    fn submit_batch(&self, py: Python<'_>, batch: Batch, transaction: bool) -> PyResult<Py<PyAny>> {
         if batch.is_empty() {
             return Err(PyValueError::new_err("no command"));
+        }
+        if self.is_sharded() && !transaction {
+            return self.submit_spread(py, batch, Shape::List, self.deadline(Instant::now()));
         }
         self.submit(py, batch.whole(transaction)?)
     }
@@ -171,18 +362,36 @@ impl Engine {
     pub(crate) fn run(&self, py: Python<'_>, request: &Request) -> PyResult<Py<PyAny>> {
         let mut now = Instant::now();
         let deadline = self.deadline(now);
-        let mut attempt = 0;
+        let mut attempts = Attempts::default();
+        let mut detour: Option<Detour> = None;
         loop {
-            let node = self.topology.route(&request.place, request.write);
-            let failure = match blocking::attempt(py, &node, request, deadline, now) {
+            let asked;
+            let (node, sent) = match detour.take() {
+                Some(Detour { node, asking: true }) => {
+                    asked = request.asked();
+                    (node, &asked)
+                }
+                Some(Detour { node, asking: false }) => (node, request),
+                None => match self.topology.route(&request.place, request.write) {
+                    Some(node) => (node, request),
+                    None => {
+                        self.find(py, request.name(0), deadline)?;
+                        now = Instant::now();
+                        continue;
+                    }
+                },
+            };
+            let failure = match blocking::attempt(py, &node, sent, deadline, now) {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
-            let Some(delay) = retry::delay(&node.config, request, &failure, attempt, deadline) else {
+            let nature = request.nature();
+            let again = retry::again(&*self.topology, &node, nature, &failure, &mut attempts, deadline);
+            let Some(again) = again else {
                 return Err(failure.error.at(&node.config.name).during(request.name(0)).into());
             };
-            node::sleep(py, delay)?;
-            attempt += 1;
+            node::sleep(py, again.delay)?;
+            detour = again.detour;
             now = Instant::now();
         }
     }

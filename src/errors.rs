@@ -8,6 +8,7 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
+use crate::config::Address;
 use crate::imports;
 use crate::injection::{self, Point};
 use crate::wire::ProtocolError;
@@ -30,6 +31,8 @@ pub(crate) enum Kind {
     ExecAbort,
     CrossSlot,
     ClusterDown,
+    ClusterUnreachable,
+    MasterNotFound,
     Serializer,
     PickleSerializer,
     ValueTooLarge,
@@ -54,6 +57,8 @@ impl Kind {
             Self::ExecAbort => "ExecAbortError",
             Self::CrossSlot => "CrossSlotError",
             Self::ClusterDown => "ClusterDownError",
+            Self::ClusterUnreachable => "ClusterUnreachableError",
+            Self::MasterNotFound => "MasterNotFoundError",
             Self::Serializer => "SerializerError",
             Self::PickleSerializer => "PickleSerializerError",
             Self::ValueTooLarge => "ValueTooLargeError",
@@ -77,6 +82,38 @@ impl Kind {
             "DENIED" => Self::Connection,
             "ERR" if text.starts_with("ERR max number of clients") => Self::Connection,
             _ => Self::Response,
+        }
+    }
+}
+
+/// What a cluster's node says instead of serving a request.
+pub(crate) enum Redirect {
+    /// The slot is served there.
+    Moved { slot: u16, host: String, port: u16 },
+    /// This key may be there already.
+    Ask { host: String, port: u16 },
+    /// Not now.
+    Later,
+}
+
+impl Redirect {
+    /// `from`: the address of the node that says so; where it leaves out a host, it means its own.
+    pub(crate) fn of(text: &str, from: &Address) -> Option<Self> {
+        let mut words = text.split(' ');
+        let kind = words.next()?;
+        match kind {
+            "MOVED" | "ASK" => {
+                let slot = words.next()?.parse().ok()?;
+                let (host, port) = words.next()?.rsplit_once(':')?;
+                let host = match (host, from) {
+                    ("" | "?", Address::Tcp { host, .. }) => host.clone(),
+                    (host, _) => host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+                };
+                let port = port.parse().ok()?;
+                Some(if kind == "MOVED" { Self::Moved { slot, host, port } } else { Self::Ask { host, port } })
+            }
+            "TRYAGAIN" | "CLUSTERDOWN" => Some(Self::Later),
+            _ => None,
         }
     }
 }
@@ -170,6 +207,21 @@ impl Error {
         matches!(self.kind, Kind::ReadOnly | Kind::BusyLoading | Kind::ClusterDown)
             || self.text.starts_with("TRYAGAIN")
             || self.text.starts_with("MASTERDOWN")
+    }
+
+    /// Whether, and where to, the server at `from` redirects.
+    pub(crate) fn redirect(&self, from: &Address) -> Option<Redirect> {
+        match &self.cause {
+            // A transaction fails with the exception of the command that was refused.
+            Cause::Python(error) if self.foreign => {
+                Python::attach(|py| Redirect::of(&error.value(py).to_string(), from))
+            }
+            _ => Redirect::of(&self.text, from),
+        }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     pub(crate) fn is_lost_connection(&self) -> bool {

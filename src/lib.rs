@@ -49,6 +49,8 @@ mod slots;
 #[cfg(feature = "python")]
 mod spec;
 #[cfg(feature = "python")]
+mod spread;
+#[cfg(feature = "python")]
 mod sync;
 #[cfg(feature = "python")]
 mod tls;

@@ -53,7 +53,12 @@ struct Health {
     /// Until then callers fail with `last` instead of trying.
     not_before: Option<Instant>,
     last: Option<Error>,
+    /// When a connection was last lost, refused or silent.
+    troubled: Option<Instant>,
 }
+
+/// How long a server is spared after trouble, where another can serve.
+const SPARE: Duration = Duration::from_secs(1);
 
 /// A node's state; a forked child replaces it as a whole.
 #[derive(Default)]
@@ -129,6 +134,7 @@ impl State {
         {
             let mut health = self.health.lock();
             health.failures = health.failures.max(1);
+            health.troubled = Some(Instant::now());
         }
         drop(self.take_all_idle());
     }
@@ -136,6 +142,7 @@ impl State {
     /// A connection was lost. If the server closed one, it may have closed all: each idle one, however recently used, is
     /// looked at before it is used again.
     pub(crate) fn distrust(&self) {
+        self.health.lock().troubled = Some(Instant::now());
         let mut stock = self.stock.lock();
         while let Some(connection) = self.returned.pop() {
             stock.idle.push(connection);
@@ -177,6 +184,7 @@ impl State {
         }
         let mut health = self.health.lock();
         health.failures += 1;
+        health.troubled = Some(Instant::now());
         // The first attempt after a failure is free.
         let wait = health.failures.checked_sub(2).map(|nth| config.reconnect_backoff.delay(nth));
         health.not_before = wait.map(|wait| Instant::now() + wait);
@@ -196,6 +204,14 @@ impl Node {
 
     pub(crate) fn state(&self) -> Arc<State> {
         self.state.get().1.clone()
+    }
+
+    /// Whether it is better spared for a while.
+    pub(crate) fn is_out_of_order(&self) -> bool {
+        let state = self.state();
+        let health = state.health.lock();
+        health.troubled.is_some_and(|troubled| troubled.elapsed() < SPARE)
+            || health.not_before.is_some_and(|not_before| Instant::now() < not_before)
     }
 
     /// Closes idle connections.
@@ -286,27 +302,37 @@ impl Node {
     }
 
     fn connect_and_wait(self: &Arc<Self>, py: Python<'_>, deadline: Option<Instant>) -> Result<Connection> {
-        let slot = Arc::new((Mutex::new(None), Condvar::default()));
-        let filler = slot.clone();
-        self.connect(move |made| {
-            *filler.0.lock() = Some(made);
-            filler.1.notify_one();
-        });
-        loop {
-            if let Some(made) = slot.0.lock().take() {
-                return made.map_err(|error| error.at(&self.config.name));
-            }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                let text = "no connection";
-                return Err(Error::timeout(text, self.config.operation_timeout).at(&self.config.name));
-            }
-            wait(py, |slice| {
-                let made = slot.0.lock();
-                if made.is_none() {
-                    slot.1.wait_until(made, deadline.map_or(slice, |deadline| slice.min(deadline)));
-                }
-            })?;
+        let made = wait_for(py, deadline, |done| self.connect(done))?;
+        made.unwrap_or_else(|| Err(Error::timeout("no connection", self.config.operation_timeout)))
+            .map_err(|error| error.at(&self.config.name))
+    }
+}
+
+/// Waits for what the control plane delivers to the callback that `start` gets; `None` if that is not in time.
+pub(crate) fn wait_for<T: Send + 'static>(
+    py: Python<'_>,
+    deadline: Option<Instant>,
+    start: impl FnOnce(Box<dyn FnOnce(T) + Send>),
+) -> Result<Option<T>> {
+    let slot = Arc::new((Mutex::new(None), Condvar::default()));
+    let filler = slot.clone();
+    start(Box::new(move |made| {
+        *filler.0.lock() = Some(made);
+        filler.1.notify_one();
+    }));
+    loop {
+        if let Some(made) = slot.0.lock().take() {
+            return Ok(Some(made));
         }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(None);
+        }
+        wait(py, |slice| {
+            let made = slot.0.lock();
+            if made.is_none() {
+                slot.1.wait_until(made, deadline.map_or(slice, |deadline| slice.min(deadline)));
+            }
+        })?;
     }
 }
 

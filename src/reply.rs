@@ -123,6 +123,10 @@ pub(crate) fn add(
     reply: Reply,
 ) -> Option<Result<Py<PyAny>, Error>> {
     if !request.is_many() {
+        if request.is_asking() && values.is_empty() {
+            values.push(py.None());
+            return None;
+        }
         return Some(match reply {
             Reply::Value(value) => Ok(value),
             Reply::Refused(error) => Err(error),

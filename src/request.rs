@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::errors::{Error, Kind};
 use crate::node::Node;
 use crate::reply::Origin;
+use crate::retry::Nature;
 use crate::slots;
 use crate::spec::{Slots, Spec};
 use crate::wire::Payload;
@@ -29,6 +30,7 @@ pub(crate) enum Place {
 }
 
 /// What the commands of a request are called.
+#[derive(Clone)]
 enum Names {
     One(Arc<str>),
     /// One for each reply; the result is a list of replies, errors included.
@@ -38,6 +40,7 @@ enum Names {
 }
 
 /// What is sent in one go to one server.
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) payload: Payload,
     pub(crate) replies: usize,
@@ -47,6 +50,8 @@ pub(crate) struct Request {
     pub(crate) place: Place,
     /// How long the server may wait before it answers, zero for ever. `None`: it is an ordinary command.
     wait: Option<Duration>,
+    /// ASKING goes before it, whose reply comes first.
+    asking: bool,
 }
 
 impl Request {
@@ -67,10 +72,11 @@ impl Request {
             repeatable: spec.repeatable,
             place: Place::Any,
             wait: None,
+            asking: false,
         }
     }
 
-    /// The same request for a certain node.
+    /// The same request for the server with this index, if there is one.
     pub(crate) fn at(self, index: Option<usize>) -> Self {
         match index {
             Some(index) => Self { place: Place::Index(index), ..self },
@@ -98,6 +104,7 @@ impl Request {
             repeatable: true,
             place: Place::Any,
             wait: None,
+            asking: false,
         }
     }
 
@@ -156,7 +163,7 @@ impl Request {
     /// Several commands that are packed already.
     pub(crate) fn many(payload: Payload, names: Vec<Arc<str>>, write: bool, repeatable: bool, place: Place) -> Self {
         let replies = names.len();
-        Self { payload, replies, names: Names::Many(names), write, repeatable, place, wait: None }
+        Self { payload, replies, names: Names::Many(names), write, repeatable, place, wait: None, asking: false }
     }
 
     /// The same, in a transaction.
@@ -169,7 +176,21 @@ impl Request {
         payload.word(b"EXEC");
         let names: Vec<_> = std::iter::once("MULTI".into()).chain(names).chain(std::iter::once("EXEC".into())).collect();
         let replies = names.len();
-        Self { payload, replies, names: Names::Transaction(names), write: true, repeatable: false, place, wait: None }
+        Self { payload, replies, names: Names::Transaction(names), write: true, repeatable: false, place, wait: None, asking: false }
+    }
+
+    /// The same request for a node that serves it only if it is asked to.
+    pub(crate) fn asked(&self) -> Self {
+        let mut payload = Payload::default();
+        payload.command(1);
+        payload.word(b"ASKING");
+        payload.extend(&self.payload);
+        Self { payload, replies: self.replies + 1, asking: true, ..self.clone() }
+    }
+
+    /// Whether the first reply is that to ASKING.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.asking
     }
 
     /// Whether the result is a list of replies.
@@ -179,6 +200,10 @@ impl Request {
 
     pub(crate) fn is_transaction(&self) -> bool {
         matches!(self.names, Names::Transaction(_))
+    }
+
+    pub(crate) fn nature(&self) -> Nature {
+        Nature { repeatable: self.repeatable, many: self.is_many(), transaction: self.is_transaction() }
     }
 
     /// Whether the server may wait before it answers.

@@ -1,10 +1,11 @@
-//! May a command be sent again? Decided here for both drivers.
+//! May a command be sent again, when, and where to? Decided here for both drivers.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::Config;
 use crate::errors::Error;
-use crate::request::Request;
+use crate::node::Node;
+use crate::topology::{Detour, Lesson, Topology};
 
 /// An attempt that failed.
 pub(crate) struct Failure {
@@ -27,31 +28,69 @@ impl Failure {
     }
 }
 
-/// The delay before the next attempt, or `None` if `failure` is final. `attempt` counts from 0.
-pub(crate) fn delay(
-    config: &Config,
-    request: &Request,
+/// What has been tried.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Attempts {
+    failed: u32,
+    redirected: u32,
+    put_off: u32,
+}
+
+/// What of a request matters here.
+#[derive(Clone, Copy)]
+pub(crate) struct Nature {
+    pub(crate) repeatable: bool,
+    pub(crate) many: bool,
+    pub(crate) transaction: bool,
+}
+
+/// How to go on.
+pub(crate) struct Again {
+    pub(crate) delay: Duration,
+    pub(crate) detour: Option<Detour>,
+}
+
+/// What to do after an attempt at `node`; `None` if the failure is final.
+pub(crate) fn again(
+    topology: &dyn Topology,
+    node: &Arc<Node>,
+    nature: Nature,
     failure: &Failure,
-    attempt: u32,
+    attempts: &mut Attempts,
     deadline: Option<Instant>,
-) -> Option<Duration> {
-    if attempt >= config.retry {
-        return None;
+) -> Option<Again> {
+    let config = &node.config;
+    let in_time = |delay| deadline.is_none_or(|deadline| Instant::now() + delay < deadline);
+    match topology.learn(node, failure) {
+        // Between ASKING and EXEC the server does not remember what it was asked.
+        Lesson::Elsewhere(detour) if !(detour.asking && nature.transaction) => {
+            attempts.redirected += 1;
+            let allowed = attempts.redirected <= topology.max_redirects() && in_time(Duration::ZERO);
+            return allowed.then_some(Again { delay: Duration::ZERO, detour: Some(detour) });
+        }
+        Lesson::Elsewhere(_) | Lesson::Later => {
+            let delay = config.retry_backoff.delay(attempts.put_off).max(config.retry_backoff.first);
+            attempts.put_off += 1;
+            // Without a deadline there is an end too.
+            let allowed = in_time(delay) && (deadline.is_some() || attempts.put_off <= topology.max_redirects());
+            return allowed.then_some(Again { delay, detour: None });
+        }
+        Lesson::Nothing => {}
     }
     let error = &failure.error;
-    let harmless = !failure.sent || request.repeatable;
-    let again = error.is_transient_refusal() && !request.is_many()
+    let harmless = !failure.sent || nature.repeatable;
+    let allowed = error.is_transient_refusal() && !nature.many
         || error.is_lost_connection() && harmless
         || error.is_timeout() && harmless && (config.retry_on_timeout || !failure.sent);
-    if !again {
+    if !allowed || attempts.failed >= config.retry {
         return None;
     }
     let delay = if failure.sent && error.is_lost_connection() || failure.connecting {
         // The node's own reconnect backoff paces this.
         Duration::ZERO
     } else {
-        config.retry_backoff.delay(attempt)
+        config.retry_backoff.delay(attempts.failed)
     };
-    let in_time = deadline.is_none_or(|deadline| Instant::now() + delay < deadline);
-    in_time.then_some(delay)
+    attempts.failed += 1;
+    in_time(delay).then_some(Again { delay, detour: None })
 }

@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyNotImplemented, PyType};
 
-use crate::batch::Batch;
+use crate::argument;
 use crate::codec::Codec;
 use crate::engine::{Engine, Outgoing};
 use crate::errors::{self, Error, Kind, guarded};
@@ -16,6 +16,7 @@ use crate::keys::KeyMaker;
 use crate::request::{self, Place, Request};
 use crate::spec::{Merge, Sharding, Spec};
 use crate::seal::Seal;
+use crate::slots;
 
 /// What the shortcuts of all clients have in common.
 #[pyclass(frozen, module = "django_cachex._core")]
@@ -95,19 +96,34 @@ impl Shortcut {
             && seal.holds(client)?)
     }
 
+    fn get_request(&self, key: &str, engine: &Engine) -> Request {
+        let request = Request::get(&self.common.get().get, key);
+        if engine.is_sharded() { request.for_key(key) } else { request }
+    }
+
     fn get_many_request(
         &self,
         cache: &Bound<'_, PyAny>,
         keys: &Bound<'_, PyList>,
         version: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<Request>> {
+        engine: &Engine,
+    ) -> PyResult<Option<Outgoing>> {
         let common = self.common.get();
         if keys.is_empty() || !self.is_open(cache, &common.client_many)? {
             return Ok(None);
         }
         let maker = common.keys.get();
         let made = keys.iter().map(|key| maker.valid(cache, &key, version)).collect::<PyResult<Option<Vec<_>>>>()?;
-        Ok(made.map(|made| Request::mget(&common.mget, &made)))
+        let Some(made) = made else { return Ok(None) };
+        if !engine.is_sharded() {
+            return Ok(Some(Outgoing::One(Request::mget(&common.mget, &made))));
+        }
+        let mut batch = engine.batch();
+        batch.split_keys(&common.mget, Merge::List, 1, &made, |payload, index| {
+            payload.word(made[index].as_bytes());
+            Ok(())
+        })?;
+        Ok(Some(Outgoing::Split(batch)))
     }
 
     fn set_many_request(
@@ -116,7 +132,7 @@ impl Shortcut {
         data: &Bound<'_, PyDict>,
         timeout: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
-        limit: Option<usize>,
+        engine: &Engine,
     ) -> PyResult<Option<Outgoing>> {
         let common = self.common.get();
         let Some(timeout) = seconds(timeout) else { return Ok(None) };
@@ -133,12 +149,22 @@ impl Shortcut {
         for (_, value) in &mut items {
             *value = codec.encode(value)?;
         }
+        let limit = engine.max_value_size();
+        let mut batch = engine.batch();
         if timeout.is_none() {
-            return Request::mset(&common.mset, &items, limit).map(|request| Some(Outgoing::One(request)));
+            if !engine.is_sharded() {
+                return Request::mset(&common.mset, &items, limit).map(|request| Some(Outgoing::One(request)));
+            }
+            let keys: Vec<_> = items.iter().map(|(key, _)| key).collect();
+            batch.split_keys(&common.mset, Merge::Done, 2, &keys, |payload, index| {
+                payload.word(keys[index].as_bytes());
+                argument::pack(payload, &common.mset.name, &items[index].1, limit)
+            })?;
+            return Ok(Some(Outgoing::Split(batch)));
         }
-        let mut batch = Batch::new(limit, false);
         for (key, value) in &items {
-            batch.command(&common.set, Place::Any, |payload| {
+            let place = if engine.is_sharded() { Place::Slot(slots::slot(key.as_bytes())) } else { Place::Any };
+            batch.command(&common.set, place, |payload| {
                 request::set_words(payload, &common.set, key, value, timeout, limit)
             })?;
         }
@@ -158,7 +184,7 @@ impl Shortcut {
         let Some(key) = self.key(cache, key, version)? else { return Ok(None) };
         let stored = self.codec.get().encode(value)?;
         let request = Request::set(&self.common.get().set, &key, &stored, timeout, engine.max_value_size())?;
-        Ok(Some(request))
+        Ok(Some(if engine.is_sharded() { request.for_key(&key) } else { request }))
     }
 }
 
@@ -193,7 +219,8 @@ impl Shortcut {
         let Some(key) = self.key(cache, key, version)? else {
             return Ok(declined(py));
         };
-        let data = guarded(|| self.engine.get().run(py, &Request::get(&self.common.get().get, &key)))?;
+        let engine = self.engine.get();
+        let data = guarded(|| engine.run(py, &self.get_request(&key, engine)))?;
         self.found(data.bind(py), default)
     }
 
@@ -206,8 +233,9 @@ impl Shortcut {
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Py<PyAny>>> {
         let Some(key) = self.key(cache, key, version)? else { return Ok(None) };
-        let request = Request::get(&self.common.get().get, &key);
-        guarded(|| self.async_engine.get().submit(cache.py(), request)).map(Some)
+        let engine = self.async_engine.get();
+        let request = self.get_request(&key, engine);
+        guarded(|| engine.submit(cache.py(), request)).map(Some)
     }
 
     /// The value of a raw reply to GET, or `default`.
@@ -267,8 +295,9 @@ impl Shortcut {
         version: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = cache.py();
-        let Some(request) = self.get_many_request(cache, keys, version)? else { return Ok(declined(py)) };
-        let replies = guarded(|| self.engine.get().run(py, &request))?;
+        let engine = self.engine.get();
+        let Some(request) = self.get_many_request(cache, keys, version, engine)? else { return Ok(declined(py)) };
+        let replies = guarded(|| engine.run_any(py, request))?;
         Ok(self.found_many(replies.bind(py), keys)?.into_any())
     }
 
@@ -280,8 +309,9 @@ impl Shortcut {
         keys: &Bound<'_, PyList>,
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Py<PyAny>>> {
-        let Some(request) = self.get_many_request(cache, keys, version)? else { return Ok(None) };
-        guarded(|| self.async_engine.get().submit(cache.py(), request)).map(Some)
+        let engine = self.async_engine.get();
+        let Some(request) = self.get_many_request(cache, keys, version, engine)? else { return Ok(None) };
+        guarded(|| engine.submit_any(cache.py(), request)).map(Some)
     }
 
     /// The values of a raw reply to MGET, by user key.
@@ -312,7 +342,7 @@ impl Shortcut {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = cache.py();
         let engine = self.engine.get();
-        let request = self.set_many_request(cache, data, timeout, version, engine.max_value_size())?;
+        let request = self.set_many_request(cache, data, timeout, version, engine)?;
         let Some(request) = request else { return Ok(declined(py)) };
         Ok(guarded(|| engine.run_any(py, request))?.into_bound(py))
     }
@@ -327,7 +357,7 @@ impl Shortcut {
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Py<PyAny>>> {
         let engine = self.async_engine.get();
-        let request = self.set_many_request(cache, data, timeout, version, engine.max_value_size())?;
+        let request = self.set_many_request(cache, data, timeout, version, engine)?;
         let Some(request) = request else { return Ok(None) };
         guarded(|| engine.submit_any(cache.py(), request)).map(Some)
     }

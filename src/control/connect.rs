@@ -6,10 +6,13 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Instant;
 
+use redis::Cmd;
 use socket2::{Domain, Protocol, Socket as RawSocket, TcpKeepalive, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::time::timeout_at;
 
+use super::answer::Answer;
 use super::{handshake, hooks};
 use crate::config::{Address, Config};
 use crate::errors::{Error, Kind, Result};
@@ -22,56 +25,80 @@ use crate::wire::Link;
 
 /// DNS, TCP, TLS and handshake, all within `connect_timeout`; then the application's hook.
 pub(crate) async fn connect(config: &Arc<Config>) -> Result<Connection> {
+    ask(config, &[]).await.map(|(connection, _)| connection)
+}
+
+/// The same, with some questions that are asked, and answered, in the same time.
+pub(crate) async fn ask(config: &Arc<Config>, questions: &[Cmd]) -> Result<(Connection, Vec<Answer>)> {
     injection::trip(Point::Connect);
     if let Some(prepare) = &config.prepare {
         hooks::prepare(prepare).await?;
     }
     let deadline = config.connect_timeout.map(|limit| tokio::time::Instant::now() + limit);
-    let connecting = establish(config, deadline);
+    let connecting = establish(config, deadline, questions);
     let made = match deadline {
         Some(deadline) => timeout_at(deadline, connecting)
             .await
             .unwrap_or_else(|_| Err(Error::timeout("connecting timed out: no answer", config.connect_timeout))),
         None => connecting.await,
     };
-    let connection = made.map_err(|error| error.at(&config.name))?;
+    let (connection, answers) = made.map_err(|error| error.at(&config.name))?;
     match &config.on_connect {
-        Some(hook) => hooks::on_connect(config, hook, connection).await,
-        None => Ok(connection),
+        Some(hook) => Ok((hooks::on_connect(config, hook, connection).await?, answers)),
+        None => Ok((connection, answers)),
     }
 }
 
-async fn establish(config: &Arc<Config>, deadline: Option<tokio::time::Instant>) -> Result<Connection> {
+/// Introduces us and asks the questions.
+async fn introduce<S>(
+    stream: &mut S,
+    config: &Config,
+    credentials: &handshake::Credentials,
+    questions: &[Cmd],
+) -> Result<(Link<()>, Vec<Answer>)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let link = handshake::shake(stream, config, credentials).await?;
+    handshake::ask(stream, link, questions).await
+}
+
+async fn establish(
+    config: &Arc<Config>,
+    deadline: Option<tokio::time::Instant>,
+    questions: &[Cmd],
+) -> Result<(Connection, Vec<Answer>)> {
     let credentials = match &config.credentials {
         Some(provider) => hooks::credentials(provider).await?,
         None => handshake::Credentials { username: config.username.clone(), password: config.password.clone() },
     };
     match &config.address {
+        Address::Unknown => Err(Error::new(Kind::Connection, "the server's address is not known")),
         Address::Unix { path } => {
             let mut stream = UnixStream::connect(path).await.map_err(|error| Error::io("connecting failed", &error))?;
             let watch = Watch::new(stream.as_raw_fd());
-            let link = handshake::shake(&mut stream, config, &credentials).await?;
+            let (link, answers) = introduce(&mut stream, config, &credentials, questions).await?;
             let stream = stream.into_std().map_err(|error| Error::io("connecting failed", &error))?;
             let connection = finish(config, RawSocket::from(stream), None, link)?;
             watch.hand_over();
-            Ok(connection)
+            Ok((connection, answers))
         }
         Address::Tcp { host, port } => {
             let (mut stream, watch) = dial(config, host, *port, deadline).await?;
             let Some(tls) = &config.tls else {
-                let link = handshake::shake(&mut stream, config, &credentials).await?;
+                let (link, answers) = introduce(&mut stream, config, &credentials, questions).await?;
                 let connection = finish(config, into_raw(stream)?, None, link)?;
                 watch.hand_over();
-                return Ok(connection);
+                return Ok((connection, answers));
             };
             let connector = tokio_rustls::TlsConnector::from(tls.config());
             let mut stream =
                 connector.connect(tls.server_name(host)?, stream).await.map_err(|error| tls_failure(&error))?;
-            let link = handshake::shake(&mut stream, config, &credentials).await?;
+            let (link, answers) = introduce(&mut stream, config, &credentials, questions).await?;
             let (stream, session) = stream.into_inner();
             let connection = finish(config, into_raw(stream)?, Some(session), link)?;
             watch.hand_over();
-            Ok(connection)
+            Ok((connection, answers))
         }
     }
 }

@@ -3,6 +3,7 @@
 use redis::{Cmd, cmd};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::answer::Answer;
 use crate::config::Config;
 use crate::errors::{Error, Kind, Result};
 use crate::tls;
@@ -56,6 +57,9 @@ fn steps(config: &Config, credentials: &Credentials) -> Vec<(Cmd, Refusal)> {
     client(&["SETNAME"], &config.client_name, Refusal::Fatal);
     client(&["SETINFO", "LIB-NAME"], &config.lib_name, Refusal::Ignored);
     client(&["SETINFO", "LIB-VER"], &config.lib_version, Refusal::Ignored);
+    if config.read_only {
+        steps.push((cmd("READONLY"), Refusal::Fatal));
+    }
     if steps.is_empty() {
         // Only an answer shows that the server is there: a frozen one's kernel accepts connections too.
         steps.push((cmd("PING"), Refusal::Ignored));
@@ -105,6 +109,42 @@ where
     match failure {
         Some(error) => Err(error),
         None => link.handover().ok_or_else(|| Error::protocol(crate::wire::ProtocolError::Unexpected)),
+    }
+}
+
+/// Asks questions on a new connection; returns the answers.
+pub(super) async fn ask<S>(stream: &mut S, link: Link<()>, questions: &[Cmd]) -> Result<(Link<()>, Vec<Answer>)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let again = || Error::protocol(crate::wire::ProtocolError::Unexpected);
+    if questions.is_empty() {
+        return Ok((link, Vec::new()));
+    }
+    let mut link: Link<()> = link.handover().ok_or_else(again)?;
+    let mut bytes = Vec::new();
+    for question in questions {
+        bytes.extend_from_slice(&question.get_packed_command());
+        link.push(&Payload::default(), 1, ());
+    }
+    stream.write_all(&bytes).await.map_err(|error| lost(&error))?;
+    stream.flush().await.map_err(|error| lost(&error))?;
+    let mut answers = Vec::new();
+    loop {
+        // What is large elsewhere is not here: nothing announces a large bulk string.
+        while let Some(received) = link.receive().map_err(Error::protocol)? {
+            if let Received::Last((), frame) = received {
+                answers.push(Answer::of(frame));
+            }
+        }
+        if link.in_flight() == 0 {
+            return Ok((link.handover().ok_or_else(again)?, answers));
+        }
+        match stream.read(link.spare()).await {
+            Ok(0) => return Err(Error::closed()),
+            Ok(n) => link.filled(n),
+            Err(error) => return Err(lost(&error)),
+        }
     }
 }
 

@@ -35,6 +35,16 @@ fn held(hook: &Hook) -> Result<Py<PyAny>> {
         .ok_or_else(|| Error::new(Kind::Connection, "the interpreter is shutting down"))
 }
 
+/// Where servers can be reached that announce these addresses.
+pub(crate) async fn remap(hook: &Hook, announced: Vec<(String, u16)>) -> Result<Vec<(String, u16)>> {
+    let hook = held(hook)?;
+    with_python(move |py| {
+        let addresses = announced.into_iter().map(|(host, port)| hook.bind(py).call1((host, port))?.extract());
+        addresses.collect()
+    })
+    .await
+}
+
 pub(super) async fn prepare(hook: &Hook) -> Result<()> {
     let hook = held(hook)?;
     with_python(move |py| hook.call0(py).map(drop)).await

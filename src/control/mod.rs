@@ -2,6 +2,7 @@
 //!
 //! The thread ends soon after its last task, because a process with a lingering thread is warned at every fork.
 
+mod answer;
 mod connect;
 mod handshake;
 mod hooks;
@@ -18,8 +19,9 @@ use tokio::task::JoinSet;
 use crate::errors::{Error, Kind, Result};
 use crate::sync::{Mutex, PerProcess};
 
-pub(crate) use connect::connect;
-pub(crate) use hooks::BoundConnection;
+pub(crate) use answer::Answer;
+pub(crate) use connect::{ask, connect};
+pub(crate) use hooks::{BoundConnection, remap};
 pub(crate) use watch::{Watch, watch};
 
 /// How long the thread waits for more work.

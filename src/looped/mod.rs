@@ -4,6 +4,8 @@
 //! reference only, so a loop that is dropped takes its lease along, and the lease's destructor gives the connection back.
 
 mod alarm;
+mod found;
+mod gather;
 mod lease;
 mod leases;
 mod open;
@@ -19,12 +21,15 @@ use crate::errors::{Error, Kind};
 use crate::imports;
 use crate::node::Node;
 use crate::request::Request;
-use crate::topology::Topology;
+use crate::topology::{Detour, Topology};
 
+pub(crate) use found::once_found;
+pub(crate) use gather::submit_batch;
 pub(crate) use leases::{Leases, sweep};
 
+use found::when_found;
 use lease::Lease;
-use waiter::Waiter;
+use waiter::{Resend, Waiter};
 
 /// Gives up the running loop's connection to `node`.
 pub(crate) fn release(py: Python<'_>, node: &Arc<Node>) -> PyResult<()> {
@@ -54,12 +59,32 @@ pub(crate) fn submit(
 }
 
 /// Routes a request to the loop's lease on the right node.
-fn dispatch(event_loop: &Bound<'_, PyAny>, waiter: Waiter) -> PyResult<()> {
-    let node = waiter.topology.route(&waiter.request.place, waiter.request.write);
+fn dispatch(event_loop: &Bound<'_, PyAny>, mut waiter: Waiter) -> PyResult<()> {
+    let node = match waiter.detour.take() {
+        Some(Detour { node, asking }) => {
+            if asking && !waiter.request.is_asking() {
+                waiter.request = Arc::new(waiter.request.asked());
+            }
+            node
+        }
+        None => match waiter.topology.route(&waiter.request.place, waiter.request.write) {
+            Some(node) => node,
+            None => return find_first(event_loop, waiter),
+        },
+    };
     let lease = if waiter.request.waits() {
         Lease::apart(event_loop, &node, &waiter)?
     } else {
         Lease::shared(event_loop, &node)?
     };
     Lease::accept(&lease, event_loop, waiter)
+}
+
+/// Has the topology find its servers, then sends the request.
+fn find_first(event_loop: &Bound<'_, PyAny>, waiter: Waiter) -> PyResult<()> {
+    let py = event_loop.py();
+    let (topology, deadline) = (waiter.topology.clone(), waiter.deadline);
+    let (command, future) = (waiter.request.name(0).clone(), waiter.future.clone_ref(py));
+    let resend = Bound::new(py, Resend::of(waiter))?.into_any().unbind();
+    when_found(event_loop, &topology, future, resend, command, deadline)
 }

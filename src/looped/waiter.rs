@@ -8,14 +8,15 @@ use pyo3::prelude::*;
 use pyo3::{PyTraverseError, intern};
 
 use super::dispatch;
+use super::gather::Part;
 use crate::errors::Error;
 use crate::imports;
 use crate::node::Node;
 use crate::reply::Origin;
 use crate::request::Request;
-use crate::retry::{self, Failure};
+use crate::retry::{self, Again, Attempts, Failure};
 use crate::sync::Mutex;
-use crate::topology::Topology;
+use crate::topology::{Detour, Topology};
 
 pub(super) type Outcome = Result<Py<PyAny>, Error>;
 
@@ -25,8 +26,11 @@ pub(super) struct Waiter {
     pub(super) request: Arc<Request>,
     pub(super) topology: Arc<dyn Topology>,
     pub(super) deadline: Option<Instant>,
-    /// Attempts that have failed.
-    pub(super) attempt: u32,
+    pub(super) attempts: Attempts,
+    /// Where the next attempt goes, if a server has sent us there.
+    pub(super) detour: Option<Detour>,
+    /// What of a batch the request is; its replies go there.
+    pub(super) part: Option<Part>,
     /// How many bytes the connection had taken before this request.
     pub(super) offset: u64,
     /// The replies so far, for a request that gets several.
@@ -41,11 +45,14 @@ impl Waiter {
         deadline: Option<Instant>,
     ) -> Self {
         let request = Arc::new(request);
-        Self { future, request, topology, deadline, attempt: 0, offset: 0, values: Vec::new() }
+        Self { future, request, topology, deadline, attempts: Attempts::default(), detour: None, part: None, offset: 0, values: Vec::new() }
     }
 
     pub(super) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.future)?;
+        if let Some(part) = &self.part {
+            visit.call(&part.gather)?;
+        }
         self.values.iter().try_for_each(|value| visit.call(value))
     }
 
@@ -68,6 +75,10 @@ impl Waiter {
 
     /// Completes the future, unless its task was cancelled meanwhile: then the reply is dropped here.
     pub(super) fn finish(&self, py: Python<'_>, outcome: Outcome) {
+        let outcome = match (&self.part, outcome) {
+            (Some(part), Ok(value)) => return part.arrived(py, &value, self),
+            (_, outcome) => outcome,
+        };
         let future = self.future.bind(py);
         let told = match outcome {
             Ok(value) => future.call_method1(intern!(py, "set_result"), (value,)),
@@ -82,22 +93,27 @@ impl Waiter {
     }
 
     /// Tries again if that is allowed, else fails the future.
-    pub(super) fn fail(mut self, event_loop: &Bound<'_, PyAny>, node: &Node, failure: Failure) {
+    pub(super) fn fail(mut self, event_loop: &Bound<'_, PyAny>, node: &Arc<Node>, failure: Failure) {
         let py = event_loop.py();
         if self.is_done(py) {
             return;
         }
-        let Some(delay) = retry::delay(&node.config, &self.request, &failure, self.attempt, self.deadline) else {
+        if let Some(part) = &self.part {
+            return part.clone_ref(py).failed(event_loop, node, failure, self);
+        }
+        let topology = self.topology.clone();
+        let again = retry::again(&*topology, node, self.request.nature(), &failure, &mut self.attempts, self.deadline);
+        let Some(Again { delay, detour }) = again else {
             let error = self.origin(node).mark(failure.error);
             return self.finish(py, Err(error));
         };
-        self.attempt += 1;
+        self.detour = detour;
         self.values.clear();
         let future = self.future.clone_ref(py);
         let again = if delay.is_zero() {
             dispatch(event_loop, self)
         } else {
-            Bound::new(py, Resend(Mutex::new(Some(self)))).and_then(|resend| {
+            Bound::new(py, Resend::of(self)).and_then(|resend| {
                 event_loop.call_method1(intern!(py, "call_later"), (delay.as_secs_f64(), resend)).map(drop)
             })
         };
@@ -110,7 +126,13 @@ impl Waiter {
 
 /// Sends a request once more, when the loop calls it.
 #[pyclass(frozen, module = "django_cachex._core")]
-struct Resend(Mutex<Option<Waiter>>);
+pub(super) struct Resend(Mutex<Option<Waiter>>);
+
+impl Resend {
+    pub(super) fn of(waiter: Waiter) -> Self {
+        Self(Mutex::new(Some(waiter)))
+    }
+}
 
 #[pymethods]
 impl Resend {

@@ -1,0 +1,139 @@
+//! A loop that waits for the topology to find its servers.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::errors::{Error, Result};
+use crate::imports;
+use crate::sync::Mutex;
+use crate::topology::Topology;
+
+/// Told of the end of a search, on the loop: goes on, or fails the future.
+#[pyclass(frozen, module = "django_cachex._core")]
+struct Found {
+    future: Py<PyAny>,
+    /// Called if the servers were found.
+    proceed: Py<PyAny>,
+    command: Arc<str>,
+    outcome: Mutex<Option<Result<()>>>,
+}
+
+impl Found {
+    fn fail(&self, py: Python<'_>, error: Error) {
+        let future = self.future.bind(py);
+        let done = future.call_method0(intern!(py, "done")).and_then(|done| done.is_truthy());
+        if !done.unwrap_or(true) {
+            let error = error.during(&self.command).into_exception(py);
+            let _ = future.call_method1(intern!(py, "set_exception"), (error,));
+        }
+    }
+}
+
+#[pymethods]
+impl Found {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        let outcome = self.outcome.lock().take();
+        match outcome {
+            Some(Ok(())) => self.proceed.call0(py).map(drop),
+            Some(Err(error)) => {
+                self.fail(py, error);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The time is up.
+    fn late(&self, py: Python<'_>) {
+        self.fail(py, Error::timeout("the servers were not found in time", None));
+    }
+}
+
+/// Has `topology` find its servers and then calls `proceed` on the loop. `future`, which `command` waits for, fails if they
+/// are not found, or not in time.
+pub(super) fn when_found(
+    event_loop: &Bound<'_, PyAny>,
+    topology: &Arc<dyn Topology>,
+    future: Py<PyAny>,
+    proceed: Py<PyAny>,
+    command: Arc<str>,
+    deadline: Option<Instant>,
+) -> PyResult<()> {
+    let py = event_loop.py();
+    let found = Bound::new(py, Found { future, proceed, command, outcome: Mutex::new(None) })?;
+    if let Some(deadline) = deadline {
+        let delay = deadline.saturating_duration_since(Instant::now()).as_secs_f64();
+        event_loop.call_method1(intern!(py, "call_later"), (delay, found.getattr(intern!(py, "late"))?))?;
+    }
+    let (found, event_loop) = (found.unbind(), event_loop.clone().unbind());
+    topology.find(Box::new(move |outcome| {
+        // When the interpreter is going away, so is the loop.
+        Python::try_attach(|py| {
+            *found.get().outcome.lock() = Some(outcome);
+            // A loop that was closed meanwhile has nobody who waits.
+            let _ = event_loop.call_method1(py, intern!(py, "call_soon_threadsafe"), (found,));
+        });
+    }));
+    Ok(())
+}
+
+/// What is done once the servers are known.
+pub(crate) type Work = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send + Sync>;
+
+/// Work that gives a future, whose outcome becomes another's.
+#[pyclass(frozen, module = "django_cachex._core")]
+struct Chained {
+    work: Mutex<Option<Work>>,
+    future: Py<PyAny>,
+}
+
+#[pymethods]
+impl Chained {
+    fn __call__(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let Some(work) = slf.get().work.lock().take() else { return Ok(()) };
+        match work(py) {
+            Ok(inner) => inner.call_method1(py, intern!(py, "add_done_callback"), (slf.getattr("passed_on")?,)).map(drop),
+            Err(error) => slf.get().settle(py, intern!(py, "set_exception"), error.into_value(py).into_any()),
+        }
+    }
+
+    #[pyo3(signature = (inner, /))]
+    fn passed_on(&self, py: Python<'_>, inner: &Bound<'_, PyAny>) -> PyResult<()> {
+        let error = inner.call_method0(intern!(py, "exception"))?;
+        if error.is_none() {
+            self.settle(py, intern!(py, "set_result"), inner.call_method0(intern!(py, "result"))?.unbind())
+        } else {
+            self.settle(py, intern!(py, "set_exception"), error.unbind())
+        }
+    }
+}
+
+impl Chained {
+    fn settle(&self, py: Python<'_>, how: &Bound<'_, pyo3::types::PyString>, value: Py<PyAny>) -> PyResult<()> {
+        let future = self.future.bind(py);
+        if future.call_method0(intern!(py, "done"))?.is_truthy()? {
+            return Ok(());
+        }
+        future.call_method1(how, (value,)).map(drop)
+    }
+}
+
+/// Does `work`, for `command`, on the running loop once the servers are known; returns a future with its outcome.
+pub(crate) fn once_found(
+    py: Python<'_>,
+    topology: &Arc<dyn Topology>,
+    command: Arc<str>,
+    deadline: Option<Instant>,
+    work: Work,
+) -> PyResult<Py<PyAny>> {
+    let event_loop = imports::running_loop(py)?.call0()?;
+    let future = event_loop.call_method0(intern!(py, "create_future"))?.unbind();
+    let chained = Chained { work: Mutex::new(Some(work)), future: future.clone_ref(py) };
+    let proceed = Bound::new(py, chained)?.into_any().unbind();
+    when_found(&event_loop, topology, future.clone_ref(py), proceed, command, deadline)?;
+    Ok(future)
+}

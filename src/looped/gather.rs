@@ -1,0 +1,161 @@
+//! A batch on several servers, sent by a loop to all of them at once.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use pyo3::{PyTraverseError, intern};
+
+use super::dispatch;
+use super::found::when_found;
+use super::waiter::Waiter;
+use crate::imports;
+use crate::node::Node;
+use crate::retry::Failure;
+use crate::spread::{Group, Shape, Spread};
+use crate::sync::Mutex;
+use crate::topology::{Detour, Topology};
+
+struct Inner {
+    /// Taken out while Python may run.
+    spread: Option<Spread>,
+    /// Groups that have not been answered yet.
+    outstanding: usize,
+}
+
+/// A batch on its way.
+#[pyclass(frozen, module = "django_cachex._core")]
+pub(super) struct Gather {
+    future: Py<PyAny>,
+    topology: Arc<dyn Topology>,
+    deadline: Option<Instant>,
+    shape: Shape,
+    inner: Mutex<Inner>,
+}
+
+/// The waiter for one group.
+pub(super) struct Part {
+    pub(super) gather: Py<Gather>,
+    group: Arc<Group>,
+}
+
+impl Part {
+    pub(super) fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self { gather: self.gather.clone_ref(py), group: self.group.clone() }
+    }
+
+    pub(super) fn arrived(&self, py: Python<'_>, replies: &Py<PyAny>, waiter: &Waiter) {
+        self.note(py, waiter, |spread| spread.arrived(py, &self.group, replies.bind(py)));
+    }
+
+    pub(super) fn failed(self, event_loop: &Bound<'_, PyAny>, _node: &Arc<Node>, failure: Failure, waiter: Waiter) {
+        let py = event_loop.py();
+        self.note(py, &waiter, |spread| spread.failed(py, &self.group, &failure));
+    }
+
+    fn note(&self, py: Python<'_>, waiter: &Waiter, note: impl FnOnce(&mut Spread)) {
+        let gather = self.gather.bind(py);
+        let taken = gather.get().inner.lock().spread.take();
+        let Some(mut spread) = taken else { return };
+        note(&mut spread);
+        let complete = {
+            let mut inner = gather.get().inner.lock();
+            inner.spread = Some(spread);
+            inner.outstanding = inner.outstanding.saturating_sub(1);
+            inner.outstanding == 0
+        };
+        if complete && let Err(error) = imports::running_loop(py).and_then(Bound::call0).and_then(|event_loop| {
+            Gather::go_on(gather, &event_loop)
+        }) && !waiter.is_done(py)
+        {
+            let _ = waiter.future.call_method1(py, intern!(py, "set_exception"), (error,));
+        }
+    }
+}
+
+impl Gather {
+    /// After a round: the next one, or the result.
+    fn go_on(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        let delay = slf.get().inner.lock().spread.as_ref().map(Spread::delay).unwrap_or_default();
+        if delay.is_zero() {
+            return Self::round(slf, event_loop);
+        }
+        let proceed = slf.getattr(intern!(py, "proceed"))?;
+        event_loop.call_method1(intern!(py, "call_later"), (delay.as_secs_f64(), proceed)).map(drop)
+    }
+
+    fn round(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        let this = slf.get();
+        let taken = this.inner.lock().spread.take();
+        let Some(mut spread) = taken else { return Ok(()) };
+        let Some(groups) = spread.groups() else {
+            let command = spread.command();
+            this.inner.lock().spread = Some(spread);
+            let proceed = slf.getattr(intern!(py, "proceed"))?.unbind();
+            let future = this.future.clone_ref(py);
+            return when_found(event_loop, &this.topology, future, proceed, command, this.deadline);
+        };
+        if groups.is_empty() {
+            let result = spread.results(py).and_then(|results| this.shape.of(py, results));
+            let future = this.future.bind(py);
+            if future.call_method0(intern!(py, "done"))?.is_truthy()? {
+                return Ok(());
+            }
+            return match result {
+                Ok(result) => future.call_method1(intern!(py, "set_result"), (result,)),
+                Err(error) => future.call_method1(intern!(py, "set_exception"), (error,)),
+            }
+            .map(drop);
+        }
+        {
+            let mut inner = this.inner.lock();
+            inner.outstanding = groups.len();
+            inner.spread = Some(spread);
+        }
+        for group in groups {
+            let group = Arc::new(group);
+            let future = this.future.clone_ref(py);
+            let mut waiter = Waiter::new(future, group.request.clone(), this.topology.clone(), this.deadline);
+            waiter.detour = Some(Detour { node: group.node.clone(), asking: false });
+            waiter.part = Some(Part { gather: slf.clone().unbind(), group });
+            dispatch(event_loop, waiter)?;
+        }
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl Gather {
+    fn proceed(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::round(slf, &imports::running_loop(slf.py())?.call0()?)
+    }
+
+    // The signature is PyO3's.
+    #[allow(clippy::needless_pass_by_value)]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.future)?;
+        match self.inner.try_lock() {
+            Some(inner) => inner.spread.iter().try_for_each(|spread| spread.visit(&visit)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Sends a batch on the running loop; the returned future gets its results.
+pub(crate) fn submit_batch(
+    py: Python<'_>,
+    topology: &Arc<dyn Topology>,
+    spread: Spread,
+    shape: Shape,
+    deadline: Option<Instant>,
+) -> PyResult<Py<PyAny>> {
+    let event_loop = imports::running_loop(py)?.call0()?;
+    let future = event_loop.call_method0(intern!(py, "create_future"))?;
+    let inner = Mutex::new(Inner { spread: Some(spread), outstanding: 0 });
+    let gather = Gather { future: future.clone().unbind(), topology: topology.clone(), deadline, shape, inner };
+    Gather::round(&Bound::new(py, gather)?, &event_loop)?;
+    Ok(future.unbind())
+}

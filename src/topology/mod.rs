@@ -1,0 +1,85 @@
+//! Which node serves a request? The only thing in which backends differ.
+
+mod cluster;
+mod finder;
+mod sentinel;
+mod standalone;
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::errors::{Error, Result};
+use crate::node::Node;
+use crate::registry;
+use crate::request::Place;
+use crate::retry::Failure;
+
+pub(crate) use cluster::{Cluster, Options as ClusterOptions};
+pub(crate) use sentinel::Sentinel;
+pub(crate) use standalone::Standalone;
+
+/// Called once, on the control plane or at once.
+pub(crate) type Done = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// Where a server has sent us.
+pub(crate) struct Detour {
+    pub(crate) node: Arc<Node>,
+    /// That server serves the request only if it is asked to.
+    pub(crate) asking: bool,
+}
+
+/// What a failure teaches.
+pub(crate) enum Lesson {
+    Nothing,
+    /// Another node serves the request.
+    Elsewhere(Detour),
+    /// The same request will be served in a while.
+    Later,
+}
+
+pub(crate) trait Topology: Send + Sync {
+    /// Whether keys are spread over several servers.
+    fn is_sharded(&self) -> bool {
+        false
+    }
+
+    /// The node for a place, for writing or for reading; `None` while the servers are not known.
+    fn route(&self, place: &Place, write: bool) -> Option<Arc<Node>>;
+
+    /// The nodes that take writes, in the order of their slots; `None` while they are not known.
+    fn primaries(&self) -> Option<Vec<Arc<Node>>> {
+        self.route(&Place::Any, true).map(|node| vec![node])
+    }
+
+    /// Finds out which servers there are.
+    fn find(&self, done: Done) {
+        done(Ok(()));
+    }
+
+    /// Takes note of a failure.
+    fn learn(&self, _node: &Arc<Node>, _failure: &Failure) -> Lesson {
+        Lesson::Nothing
+    }
+
+    /// How many times a request may be sent elsewhere.
+    fn max_redirects(&self) -> u32 {
+        0
+    }
+}
+
+/// One of `nodes` that is not known to be out of order, at random.
+fn healthy(nodes: &[Arc<Node>]) -> Option<&Arc<Node>> {
+    let start = fastrand::usize(..nodes.len().max(1));
+    let (before, after) = nodes.split_at(start.min(nodes.len()));
+    after.iter().chain(before).find(|node| !node.is_out_of_order())
+}
+
+/// The node at an address, with the settings of `like`.
+fn node_at(like: &Config, host: &str, port: u16, read_only: bool) -> Arc<Node> {
+    registry::node(&Arc::new(Config { read_only, ..like.at(host, port) }))
+}
+
+/// What several servers said, or why they said nothing.
+fn summary(errors: &[(Arc<str>, Error)]) -> String {
+    errors.iter().map(|(name, error)| format!("{name}: {}", error.text())).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,177 @@
+//! A master and its replicas, whom sentinels watch over.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::cmd;
+
+use super::finder::{Finder, first_of};
+use super::{Done, Lesson, Topology, healthy, node_at, summary};
+use crate::config::{Config, Hook};
+use crate::control::{self, Answer};
+use crate::errors::{Error, Kind, Result};
+use crate::node::Node;
+use crate::request::Place;
+use crate::retry::Failure;
+
+/// How often the sentinels are asked though nothing has gone wrong, so that new replicas are found.
+const REFRESH: Duration = Duration::from_secs(60);
+
+struct Servers {
+    master: Arc<Node>,
+    replicas: Vec<Arc<Node>>,
+    /// The sentinels that know each other.
+    sentinels: Vec<Arc<Config>>,
+    due: Instant,
+}
+
+/// What is asked, and how the answers are read.
+struct Question {
+    service: String,
+    /// The settings of the master and its replicas, without an address.
+    template: Arc<Config>,
+    remap: Option<Hook>,
+}
+
+pub(crate) struct Sentinel {
+    sentinels: Vec<Arc<Config>>,
+    question: Arc<Question>,
+    finder: Arc<Finder<Servers>>,
+}
+
+impl Sentinel {
+    pub(crate) fn new(
+        service: String,
+        sentinels: Vec<Arc<Config>>,
+        template: Arc<Config>,
+        remap: Option<Hook>,
+    ) -> Self {
+        let finder = Arc::new(Finder::new(template.reconnect_backoff));
+        Self { sentinels, question: Arc::new(Question { service, template, remap }), finder }
+    }
+}
+
+impl Topology for Sentinel {
+    fn route(&self, place: &Place, write: bool) -> Option<Arc<Node>> {
+        let found = self.finder.found();
+        let servers = found.as_ref()?;
+        if Instant::now() >= servers.due && self.finder.is_due() {
+            self.find(Box::new(drop));
+        }
+        let node = match place {
+            Place::Node(node) => node,
+            Place::Index(0) => &servers.master,
+            _ if write => &servers.master,
+            _ => healthy(&servers.replicas).unwrap_or(&servers.master),
+        };
+        Some(node.clone())
+    }
+
+    fn find(&self, done: Done) {
+        let mut sentinels = self.sentinels.clone();
+        if let Some(servers) = self.finder.found().as_ref() {
+            let known = |sentinel: &&Arc<Config>| !sentinels.iter().any(|known| known.address == sentinel.address);
+            let new: Vec<_> = servers.sentinels.iter().filter(known).cloned().collect();
+            sentinels.extend(new);
+        }
+        fastrand::shuffle(&mut sentinels);
+        let question = self.question.clone();
+        self.finder.find(|| search(sentinels, question), done);
+    }
+
+    fn learn(&self, node: &Arc<Node>, failure: &Failure) -> Lesson {
+        let error = &failure.error;
+        let lost = error.is_lost_connection() || failure.silent || failure.connecting;
+        if lost || error.kind == Kind::ReadOnly {
+            let is_master = self.finder.found().as_ref().is_some_and(|found| Arc::ptr_eq(&found.master, node));
+            if is_master {
+                self.finder.forget();
+            } else if self.finder.is_due() {
+                self.find(Box::new(drop));
+            }
+        }
+        Lesson::Nothing
+    }
+}
+
+async fn search(sentinels: Vec<Arc<Config>>, question: Arc<Question>) -> Result<Servers> {
+    let names: Vec<_> = sentinels.iter().map(|sentinel| sentinel.name.clone()).collect();
+    let asked = first_of(sentinels.clone(), |sentinel| {
+        let (question, sentinels) = (question.clone(), sentinels.clone());
+        async move { servers_of(&sentinel, sentinels, &question).await }
+    });
+    asked.await.map_err(|errors| {
+        let reasons: Vec<_> = names.into_iter().zip(errors).collect();
+        let text = format!("no sentinel knows a usable master of {}: {}", question.service, summary(&reasons));
+        Error::new(Kind::MasterNotFound, text)
+    })
+}
+
+fn useless(text: impl Into<String>) -> Error {
+    Error::new(Kind::MasterNotFound, text)
+}
+
+async fn servers_of(
+    sentinel: &Arc<Config>,
+    mut sentinels: Vec<Arc<Config>>,
+    question: &Question,
+) -> Result<Servers> {
+    let about = |what: &str| {
+        let mut command = cmd("SENTINEL");
+        command.arg(what).arg(&question.service);
+        command
+    };
+    let questions = [about("GET-MASTER-ADDR-BY-NAME"), about("REPLICAS"), about("SENTINELS")];
+    let (_connection, answers) = control::ask(sentinel, &questions).await?;
+    let [master, replicas, others] = answers.as_slice() else { return Err(useless("unexpected reply")) };
+    let mut announced = vec![match master {
+        Answer::Null => return Err(useless("it does not know the service")),
+        Answer::Error(text) => return Err(useless(text)),
+        address => address_of(address).ok_or_else(|| useless("unexpected reply"))?,
+    }];
+    announced.extend(replicas.list().unwrap_or_default().iter().filter_map(replica));
+    let addresses = match &question.remap {
+        Some(remap) => control::remap(remap, announced.clone()).await?,
+        None => announced.clone(),
+    };
+    let mut nodes = addresses.iter().map(|(host, port)| node_at(&question.template, host, *port, false));
+    let master = nodes.next().ok_or_else(|| useless("it names no master"))?;
+    let replicas = nodes.collect();
+    // The sentinel may not have noticed yet that another is master by now.
+    let (connection, role) = control::ask(&master.config, &[cmd("ROLE")]).await?;
+    let role = role.first().and_then(Answer::list).and_then(|role| role.first()).and_then(Answer::text);
+    if role != Some("master") {
+        let role = role.unwrap_or("no server that tells its role");
+        return Err(useless(format!("it names {} as master, which is {role}", master.config.name)));
+    }
+    master.state().give_spare(connection, Some(1));
+    for other in others.list().unwrap_or_default() {
+        if let (Some(host), Some(port)) = (other.field("ip").and_then(Answer::text), field_port(other)) {
+            let config = Arc::new(sentinel.at(host, port));
+            if !sentinels.iter().any(|known| known.address == config.address) {
+                sentinels.push(config);
+            }
+        }
+    }
+    Ok(Servers { master, replicas, sentinels, due: Instant::now() + REFRESH.mul_f64(0.75 + 0.5 * fastrand::f64()) })
+}
+
+fn address_of(answer: &Answer) -> Option<(String, u16)> {
+    let [host, port] = answer.list()? else { return None };
+    Some((host.text()?.to_owned(), port.number()?))
+}
+
+fn field_port(server: &Answer) -> Option<u16> {
+    server.field("port")?.number()
+}
+
+/// The address of a replica that can be read from.
+fn replica(answer: &Answer) -> Option<(String, u16)> {
+    let flags = answer.field("flags")?.text()?;
+    let down = ["s_down", "o_down", "disconnected"].iter().any(|flag| flags.split(',').any(|word| word == *flag));
+    let linked = answer.field("master-link-status").and_then(Answer::text).is_none_or(|status| status == "ok");
+    if down || !linked {
+        return None;
+    }
+    Some((answer.field("ip")?.text()?.to_owned(), field_port(answer)?))
+}
