@@ -465,6 +465,8 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
     def incr_version(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """Move *key* to the version *delta* higher (RENAME); the expiry is kept, an existing target is replaced.
 
+        On a cluster, where the two may be on different servers, it is copied and then deleted, which is not atomic.
+
         Returns:
             The new version.
 
@@ -472,13 +474,13 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
             KeyNotFoundError: the key does not exist; a ``ValueError``.
         """
         old = self.version if version is None else version
-        self.rename(key, key, version_src=old, version_dst=old + delta)
+        self._cache._move(self._key(key, old), self._key(key, old + delta), key)  # noqa: SLF001 - of this package
         return old + delta
 
     async def aincr_version(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """Move *key* to the version *delta* higher; see ``incr_version`` (RENAME)."""
         old = self.version if version is None else version
-        await self.arename(key, key, version_src=old, version_dst=old + delta)
+        await self._cache._amove(self._key(key, old), self._key(key, old + delta), key)  # noqa: SLF001
         return old + delta
 
     def decr_version(self, key: str, delta: int = 1, version: int | None = None) -> int:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.core.exceptions import ImproperlyConfigured
 
 from django_cachex import _core
+from django_cachex._core import Spec
 from django_cachex.client.codec import build_codec
 from django_cachex.client.raw import AsyncRedis, AsyncValkey, Redis, Valkey
 from django_cachex.client.transaction import check, refuse
 from django_cachex.commands import strings
 from django_cachex.commands.command import Command, Direct, Transaction, aio, command, steps
 from django_cachex.commands.hashes import HashCommands
-from django_cachex.commands.keys import KeyCommands
+from django_cachex.commands.keys import KeyCommands, missing
 from django_cachex.commands.lists import ListCommands
 from django_cachex.commands.replies import done, flag, integer
 from django_cachex.commands.scripts import EVAL, EVALSHA, ScriptCommands, digest
@@ -22,7 +23,7 @@ from django_cachex.commands.sets import SetCommands
 from django_cachex.commands.sorted_sets import SortedSetCommands
 from django_cachex.commands.streams import StreamCommands
 from django_cachex.commands.ttl import TtlCommands
-from django_cachex.exceptions import NoPermissionError, NoScriptError, ResponseError, SerializerError
+from django_cachex.exceptions import CrossSlotError, KeyNotFoundError, NoPermissionError, NoScriptError, ResponseError, SerializerError
 from django_cachex.options import CACHE_OPTIONS
 from django_cachex.redaction import scrub
 from django_cachex.settings import Settings
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Iterable, Mapping, Sequence
 
-    from django_cachex._core import Batch, Engine, Spec
+    from django_cachex._core import Batch, Engine
     from django_cachex.client.pools import AsyncConnectionPool, ConnectionPool
     from django_cachex.commands.command import Built, Steps
     from django_cachex.options import Topology
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
 __all__ = ["KeyValueCacheClient", "RedisCacheClient", "ValkeyCacheClient"]
 
 _ABSENT = object()
+
+_RENAME = Spec("RENAME", write=True, keys=(1, 2, 1))
+_DUMP = Spec("DUMP", write=False)
+_PTTL = Spec("PTTL", write=False)
+_RESTORE = Spec("RESTORE", write=True)
 
 
 class KeyValueCacheClient[ClientT](
@@ -421,6 +427,20 @@ class KeyValueCacheClient[ClientT](
         return value
 
     _aincr_otherwise = aio(_incr_otherwise)
+
+    @steps
+    def _move(self, src: str, dst: str, key: str) -> Steps[None]:
+        """Rename *src*, which stands for the user's *key*, to *dst*; between servers of a cluster copy and delete it."""
+        try:
+            yield Command(done, src, dst, spec=_RENAME, refused=missing(key))
+        except CrossSlotError:
+            dump, ttl = yield Transaction(_as_is, [(_DUMP, (src,)), (_PTTL, (src,))])
+            if dump is None:
+                raise KeyNotFoundError(f"Key '{key}' not found") from None
+            yield Command(done, dst, max(integer(ttl), 0), dump, "REPLACE", spec=_RESTORE)
+            yield Command(done, src, spec=strings.DEL)
+
+    _amove = aio(_move)
 
     @command("FLUSHDB", write=True, keys=(0, 0, 0), everywhere="done")
     def clear(self) -> Command[bool]:
