@@ -28,7 +28,8 @@ __all__ = ["documented", "home_of", "names_of", "on_page_markdown", "rendered", 
 
 _MARK = re.compile(r"^<!-- methods: (?P<path>\S+)(?P<names>(?: \w+)*) -->$", re.MULTILINE)
 _SECTION = re.compile(r"^(Args|Returns|Yields|Raises):$", re.MULTILINE)
-_SEE = re.compile(r"``(\w+)``")
+# Elsewhere an argument may be meant that has a method's name.
+_SEE = re.compile(r"(?P<words>\b(?:[Ss]ee|use|as|as for|as in) )``(?P<name>\w+)``")
 _WIDE = 100
 
 # What a declaration builds, and what the method made of it returns.
@@ -80,7 +81,10 @@ def rendered(owner: type[Any], names: list[str], shown: set[str]) -> Iterator[st
 
 
 def _linked(text: str, shown: set[str]) -> str:
-    return _SEE.sub(lambda see: f"[`{see[1]}`](#{see[1]})" if see[1] in shown else see[0], text)
+    def link(see: re.Match[str]) -> str:
+        return f"{see['words']}[`{see['name']}`](#{see['name']})" if see["name"] in shown else see[0]
+
+    return _SEE.sub(link, text)
 
 
 def _signature(name: str, method: Callable[..., Any]) -> str:

@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-from benchmarks.rows import asgi, bulk, giants, heartbeat, objects, operations, runs, startup, tasks, threads
+from benchmarks.rows import (
+    asgi,
+    bulk,
+    footprints,
+    giants,
+    heartbeat,
+    objects,
+    operations,
+    pipelines,
+    runs,
+    startup,
+    structures,
+    tasks,
+    threads,
+)
 from benchmarks.rows.registry import ROWS, Row
 
 __all__ = ["ROWS", "Row"]
 
 # The imports declare; the order of the table is fixed here, from the smallest thing to the whole application.
-_ORDER = (operations, threads, tasks, giants, bulk, runs, heartbeat, objects, startup, asgi)
+_ORDER = (
+    operations,
+    threads,
+    tasks,
+    structures,
+    giants,
+    bulk,
+    pipelines,
+    footprints,
+    runs,
+    heartbeat,
+    objects,
+    startup,
+    asgi,
+)
 ROWS.sort(key=lambda row: [module.__name__ for module in _ORDER].index(row.module))

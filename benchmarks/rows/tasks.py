@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     type Batch = Callable[[int], Awaitable[None]]
 
-__all__: list[str] = []
+__all__ = ["at_once"]
 
 
 def _one_by_one(call: Callable[..., Awaitable[object]], *args: object) -> Batch:
@@ -32,7 +32,9 @@ def _one_by_one(call: Callable[..., Awaitable[object]], *args: object) -> Batch:
     return batch
 
 
-def _at_once(concurrency: int, call: Callable[..., Awaitable[object]], *args: object) -> Batch:
+def at_once(concurrency: int, call: Callable[..., Awaitable[object]], *args: object) -> Batch:
+    """Return a batch that awaits `call(*args)` in so many tasks at once, again and again."""
+
     async def batch(operations: int) -> None:
         for _ in repeat(None, operations // concurrency):
             await asyncio.gather(*[call(*args) for _ in range(concurrency)])
@@ -81,8 +83,8 @@ def _against_no_io(
     """
 
     async def measure() -> Outcome:
-        batches = {NO_IO: _at_once(concurrency, no_io())}
-        batches |= {name: _at_once(concurrency, getattr(cache, method), *args) for name, cache in bench.caches.items()}
+        batches = {NO_IO: at_once(concurrency, no_io())}
+        batches |= {name: at_once(concurrency, getattr(cache, method), *args) for name, cache in bench.caches.items()}
         found = await interleave_on_loop(batches, bench.pace, step=concurrency)
         ours = found[bench.subject.name]
         speed, text = ours.rate_over(found[DJANGO.name]), "Django's rate"
@@ -104,7 +106,7 @@ def _own_objects(bench: Bench, loop: Loop, concurrency: int, django: float) -> O
     One object shared by all tasks flatters Django's backend: it keeps one connection and one thread. An application
     meets what is measured here.
     """
-    batches = {one.name: _at_once(concurrency, _own_object(bench, one)) for one in (bench.subject, DJANGO)}
+    batches = {one.name: at_once(concurrency, _own_object(bench, one)) for one in (bench.subject, DJANGO)}
     bench.fill()
     with loop.runner() as runner:
         found = runner.run(interleave_on_loop(batches, bench.pace, step=concurrency))
