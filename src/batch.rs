@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use pyo3::Borrowed;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyTuple};
@@ -103,8 +104,8 @@ impl Batch {
     fn add(&mut self, commands: &Bound<'_, PyTuple>) -> PyResult<()> {
         let commands = commands
             .iter_borrowed()
-            .map(|command| command.extract::<(Bound<'_, Spec>, Bound<'_, PyTuple>)>())
-            .collect::<PyResult<Vec<_>>>()?;
+            .map(Borrowed::extract)
+            .collect::<PyResult<Vec<(Bound<'_, Spec>, Bound<'_, PyTuple>)>>>()?;
         let mut slots = Slots::None;
         if self.sharded {
             if let [(spec, args)] = commands.as_slice()
@@ -301,7 +302,9 @@ impl Batch {
             Error::new(Kind::Response, "unexpected reply").during(&self.packed[index].name).into()
         };
         match merge {
-            Merge::Done | Merge::Page => Ok(mine().next().map_or_else(|| py.None(), |(_, reply)| reply.clone().unbind())),
+            Merge::Done | Merge::Page => {
+                Ok(mine().next().map_or_else(|| py.None(), |(_, reply)| reply.clone().unbind()))
+            }
             Merge::Sum => {
                 let mut sum = 0_i64;
                 for (index, reply) in mine() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::node::Node;
 use crate::registry;
 use crate::tls::Tls;
 
@@ -36,8 +37,13 @@ impl Hash for Hook {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Address {
-    Tcp { host: String, port: u16 },
-    Unix { path: String },
+    Tcp {
+        host: String,
+        port: u16,
+    },
+    Unix {
+        path: String,
+    },
     /// Those of the servers that such a description is completed for.
     Unknown,
 }
@@ -213,18 +219,26 @@ impl Server {
         Ok(Self { config: Arc::new(config) })
     }
 
-    /// Closes the server's idle connections.
-    fn disconnect(&self, py: Python<'_>) {
-        let node = registry::node(&self.config);
-        py.detach(|| node.disconnect());
+    /// Closes the server's idle connections. `alike`: and those of all servers that differ in their addresses only.
+    #[pyo3(signature = (*, alike = false))]
+    fn disconnect(&self, py: Python<'_>, alike: bool) {
+        let nodes = self.nodes(alike);
+        py.detach(|| nodes.iter().for_each(|node| node.disconnect()));
     }
 
-    /// Gives up the running loop's connection; what is still owed on it fails.
-    fn release_loop(&self, py: Python<'_>) -> PyResult<()> {
-        crate::looped::release(py, &registry::node(&self.config))
+    /// Gives up the running loop's connections to the same servers; what is still owed on them fails.
+    #[pyo3(signature = (*, alike = false))]
+    fn release_loop(&self, py: Python<'_>, alike: bool) -> PyResult<()> {
+        self.nodes(alike).iter().try_for_each(|node| crate::looped::release(py, node))
     }
 
     fn __repr__(&self) -> String {
         format!("<Server {} db {}>", self.config.name, self.config.db)
+    }
+}
+
+impl Server {
+    fn nodes(&self, alike: bool) -> Vec<Arc<Node>> {
+        if alike { registry::alike(&self.config) } else { vec![registry::node(&self.config)] }
     }
 }

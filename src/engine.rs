@@ -239,12 +239,7 @@ impl Engine {
     }
 
     /// Sends a command's parts on the running loop, as soon as the servers are known.
-    fn submit_command(
-        &self,
-        py: Python<'_>,
-        spec: &Bound<'_, Spec>,
-        args: &Bound<'_, PyTuple>,
-    ) -> PyResult<Py<PyAny>> {
+    fn submit_command(&self, py: Python<'_>, spec: &Bound<'_, Spec>, args: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
         let deadline = self.deadline(Instant::now());
         let everywhere = matches!(spec.get().sharding, Sharding::Everywhere(_));
         if everywhere && self.topology.primaries().is_none() {
@@ -366,20 +361,19 @@ impl Engine {
         let mut detour: Option<Detour> = None;
         loop {
             let asked;
-            let (node, sent) = match detour.take() {
-                Some(Detour { node, asking: true }) => {
+            let (node, sent) = if let Some(Detour { node, asking }) = detour.take() {
+                if asking {
                     asked = request.asked();
                     (node, &asked)
+                } else {
+                    (node, request)
                 }
-                Some(Detour { node, asking: false }) => (node, request),
-                None => match self.topology.route(&request.place, request.write) {
-                    Some(node) => (node, request),
-                    None => {
-                        self.find(py, request.name(0), deadline)?;
-                        now = Instant::now();
-                        continue;
-                    }
-                },
+            } else if let Some(node) = self.topology.route(&request.place, request.write) {
+                (node, request)
+            } else {
+                self.find(py, request.name(0), deadline)?;
+                now = Instant::now();
+                continue;
             };
             let failure = match blocking::attempt(py, &node, sent, deadline, now) {
                 Ok(value) => return Ok(value),

@@ -10,8 +10,8 @@ use crate::config::Server;
 use crate::control::BoundConnection;
 use crate::engine::Engine;
 use crate::keys::KeyMaker;
-use crate::spec::Spec;
 use crate::shortcut::{Shortcut, Shortcuts};
+use crate::spec::Spec;
 use crate::tls::Tls;
 use crate::{fork, imports, injection};
 

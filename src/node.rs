@@ -290,7 +290,7 @@ impl Node {
         let state = self.state();
         let connection = self.obtain(py, &state, deadline)?;
         let mut borrowed = Borrowed::new(state, Some(connection), true);
-        borrowed.apart = Some(self.config.max_connections);
+        (borrowed.apart, borrowed.limit) = (true, self.config.max_connections);
         Ok(borrowed)
     }
 
@@ -358,13 +358,15 @@ pub(crate) struct Borrowed {
     reusable: bool,
     /// It took time to get.
     pub(crate) waited: bool,
-    /// It does not count as borrowed; with the limit of those that do.
-    apart: Option<Option<usize>>,
+    /// It does not count as borrowed.
+    apart: bool,
+    /// How many connections there may be that do.
+    limit: Option<usize>,
 }
 
 impl Borrowed {
     fn new(state: Arc<State>, connection: Option<Connection>, waited: bool) -> Self {
-        Self { state, connection, reusable: false, waited, apart: None }
+        Self { state, connection, reusable: false, waited, apart: false, limit: None }
     }
 
     pub(crate) fn connection(&mut self) -> Result<&mut Connection> {
@@ -387,9 +389,9 @@ impl Borrowed {
 impl Drop for Borrowed {
     fn drop(&mut self) {
         let connection = self.connection.take();
-        if let Some(limit) = self.apart {
+        if self.apart {
             if let Some(connection) = connection.filter(|_| self.reusable) {
-                self.state.give_spare(connection, limit);
+                self.state.give_spare(connection, self.limit);
             }
             return;
         }

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use arc_swap::ArcSwap;
 
-use crate::config::Config;
+use crate::config::{Address, Config};
 use crate::node::Node;
 
 /// Replaced as a whole when a configuration is added, which is rare; a handful is many.
@@ -29,4 +29,12 @@ pub(crate) fn node(config: &Arc<Config>) -> Arc<Node> {
         nodes
     });
     find(config, &NODES.load()).unwrap_or(made)
+}
+
+/// The nodes that differ from `config` in their addresses only: those of one cluster, or of one service.
+pub(crate) fn alike(config: &Config) -> Vec<Arc<Node>> {
+    let plain =
+        |config: &Config| Config { address: Address::Unknown, name: "".into(), read_only: false, ..config.clone() };
+    let wanted = plain(config);
+    NODES.load().iter().filter(|node| plain(&node.config) == wanted).cloned().collect()
 }

@@ -59,7 +59,8 @@ impl Request {
     pub(crate) fn one(spec: &Spec, args: &Bound<'_, PyTuple>, limit: Option<usize>, sharded: bool) -> PyResult<Self> {
         let mut payload = Payload::with_capacity(spec.packed.len() + 32 + 40 * args.len());
         pack(&mut payload, spec, args, limit)?;
-        let place = if sharded { place(spec.slots(args)?).map_err(|error| error.during(&spec.name))? } else { Place::Any };
+        let place =
+            if sharded { place(spec.slots(args)?).map_err(|error| error.during(&spec.name))? } else { Place::Any };
         Ok(Self { place, ..Self::single(spec, payload) })
     }
 
@@ -174,9 +175,19 @@ impl Request {
         payload.extend(commands);
         payload.command(1);
         payload.word(b"EXEC");
-        let names: Vec<_> = std::iter::once("MULTI".into()).chain(names).chain(std::iter::once("EXEC".into())).collect();
+        let names: Vec<_> =
+            std::iter::once("MULTI".into()).chain(names).chain(std::iter::once("EXEC".into())).collect();
         let replies = names.len();
-        Self { payload, replies, names: Names::Transaction(names), write: true, repeatable: false, place, wait: None, asking: false }
+        Self {
+            payload,
+            replies,
+            names: Names::Transaction(names),
+            write: true,
+            repeatable: false,
+            place,
+            wait: None,
+            asking: false,
+        }
     }
 
     /// The same request for a node that serves it only if it is asked to.

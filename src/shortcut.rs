@@ -14,9 +14,9 @@ use crate::engine::{Engine, Outgoing};
 use crate::errors::{self, Error, Kind, guarded};
 use crate::keys::KeyMaker;
 use crate::request::{self, Place, Request};
-use crate::spec::{Merge, Sharding, Spec};
 use crate::seal::Seal;
 use crate::slots;
+use crate::spec::{Merge, Sharding, Spec};
 
 /// What the shortcuts of all clients have in common.
 #[pyclass(frozen, module = "django_cachex._core")]

@@ -58,12 +58,11 @@ impl Spread {
     pub(crate) fn groups(&mut self) -> Option<Vec<Group>> {
         let mut parts: Vec<(Arc<Node>, bool, Vec<usize>)> = Vec::new();
         for Pending { index, detour } in &self.pending {
-            let (node, asking) = match detour {
-                Some(detour) => (detour.node.clone(), detour.asking),
-                None => {
-                    let (place, write) = self.batch.route(*index);
-                    (self.topology.route(place, write)?, false)
-                }
+            let (node, asking) = if let Some(detour) = detour {
+                (detour.node.clone(), detour.asking)
+            } else {
+                let (place, write) = self.batch.route(*index);
+                (self.topology.route(place, write)?, false)
             };
             let same = |part: &&mut (Arc<Node>, bool, Vec<usize>)| Arc::ptr_eq(&part.0, &node) && part.1 == asking;
             match parts.iter_mut().find(same) {
@@ -71,6 +70,8 @@ impl Spread {
                 None => parts.push((node, asking, vec![*index])),
             }
         }
+        // Callers that need connections to several servers take them in the same order: else two might wait for each other.
+        parts.sort_by(|one, other| one.0.config.name.cmp(&other.0.config.name));
         self.pending.clear();
         self.delay = Duration::ZERO;
         let groups = parts.into_iter().map(|(node, asking, indexes)| {
@@ -87,7 +88,8 @@ impl Spread {
 
     /// Takes the list of replies to a group.
     pub(crate) fn arrived(&mut self, py: Python<'_>, group: &Group, replies: &Bound<'_, PyAny>) {
-        let replies: Vec<Bound<'_, PyAny>> = replies.cast::<PyList>().map(|list| list.iter().collect()).unwrap_or_default();
+        let replies: Vec<Bound<'_, PyAny>> =
+            replies.cast::<PyList>().map(|list| list.iter().collect()).unwrap_or_default();
         let step = if group.asking { 2 } else { 1 };
         let mut last = replies.into_iter().skip(step - 1).step_by(step);
         for &index in &group.indexes {
@@ -131,8 +133,11 @@ impl Spread {
 
     /// The caller's results, once all is done.
     pub(crate) fn results(&self, py: Python<'_>) -> PyResult<Py<PyList>> {
-        let replies: Vec<_> =
-            self.replies.iter().map(|reply| reply.as_ref().map_or_else(|| py.None(), |reply| reply.clone_ref(py))).collect();
+        let replies: Vec<_> = self
+            .replies
+            .iter()
+            .map(|reply| reply.as_ref().map_or_else(|| py.None(), |reply| reply.clone_ref(py)))
+            .collect();
         self.batch.results(py, &replies)
     }
 

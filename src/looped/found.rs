@@ -96,7 +96,9 @@ impl Chained {
         let py = slf.py();
         let Some(work) = slf.get().work.lock().take() else { return Ok(()) };
         match work(py) {
-            Ok(inner) => inner.call_method1(py, intern!(py, "add_done_callback"), (slf.getattr("passed_on")?,)).map(drop),
+            Ok(inner) => {
+                inner.call_method1(py, intern!(py, "add_done_callback"), (slf.getattr("passed_on")?,)).map(drop)
+            }
             Err(error) => slf.get().settle(py, intern!(py, "set_exception"), error.into_value(py).into_any()),
         }
     }

@@ -11,7 +11,6 @@ use super::dispatch;
 use super::found::when_found;
 use super::waiter::Waiter;
 use crate::imports;
-use crate::node::Node;
 use crate::retry::Failure;
 use crate::spread::{Group, Shape, Spread};
 use crate::sync::Mutex;
@@ -41,17 +40,12 @@ pub(super) struct Part {
 }
 
 impl Part {
-    pub(super) fn clone_ref(&self, py: Python<'_>) -> Self {
-        Self { gather: self.gather.clone_ref(py), group: self.group.clone() }
-    }
-
     pub(super) fn arrived(&self, py: Python<'_>, replies: &Py<PyAny>, waiter: &Waiter) {
         self.note(py, waiter, |spread| spread.arrived(py, &self.group, replies.bind(py)));
     }
 
-    pub(super) fn failed(self, event_loop: &Bound<'_, PyAny>, _node: &Arc<Node>, failure: Failure, waiter: Waiter) {
-        let py = event_loop.py();
-        self.note(py, &waiter, |spread| spread.failed(py, &self.group, &failure));
+    pub(super) fn failed(&self, py: Python<'_>, failure: &Failure, waiter: &Waiter) {
+        self.note(py, waiter, |spread| spread.failed(py, &self.group, failure));
     }
 
     fn note(&self, py: Python<'_>, waiter: &Waiter, note: impl FnOnce(&mut Spread)) {
@@ -65,9 +59,11 @@ impl Part {
             inner.outstanding = inner.outstanding.saturating_sub(1);
             inner.outstanding == 0
         };
-        if complete && let Err(error) = imports::running_loop(py).and_then(Bound::call0).and_then(|event_loop| {
-            Gather::go_on(gather, &event_loop)
-        }) && !waiter.is_done(py)
+        if complete
+            && let Err(error) = imports::running_loop(py)
+                .and_then(Bound::call0)
+                .and_then(|event_loop| Gather::go_on(gather, &event_loop))
+            && !waiter.is_done(py)
         {
             let _ = waiter.future.call_method1(py, intern!(py, "set_exception"), (error,));
         }

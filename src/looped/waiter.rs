@@ -45,7 +45,17 @@ impl Waiter {
         deadline: Option<Instant>,
     ) -> Self {
         let request = Arc::new(request);
-        Self { future, request, topology, deadline, attempts: Attempts::default(), detour: None, part: None, offset: 0, values: Vec::new() }
+        Self {
+            future,
+            request,
+            topology,
+            deadline,
+            attempts: Attempts::default(),
+            detour: None,
+            part: None,
+            offset: 0,
+            values: Vec::new(),
+        }
     }
 
     pub(super) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -99,7 +109,7 @@ impl Waiter {
             return;
         }
         if let Some(part) = &self.part {
-            return part.clone_ref(py).failed(event_loop, node, failure, self);
+            return part.failed(py, &failure, &self);
         }
         let topology = self.topology.clone();
         let again = retry::again(&*topology, node, self.request.nature(), &failure, &mut self.attempts, self.deadline);

@@ -111,11 +111,7 @@ fn useless(text: impl Into<String>) -> Error {
     Error::new(Kind::MasterNotFound, text)
 }
 
-async fn servers_of(
-    sentinel: &Arc<Config>,
-    mut sentinels: Vec<Arc<Config>>,
-    question: &Question,
-) -> Result<Servers> {
+async fn servers_of(sentinel: &Arc<Config>, mut sentinels: Vec<Arc<Config>>, question: &Question) -> Result<Servers> {
     let about = |what: &str| {
         let mut command = cmd("SENTINEL");
         command.arg(what).arg(&question.service);

@@ -56,6 +56,8 @@ class PoolHandle:
     _blocking: ClassVar[bool] = False
     _embedded: EmbeddedServer | None = None
     _server: _core.Server | None = None
+    # It stands for all servers of a cluster, or of a service behind sentinels.
+    _several: bool = False
 
     def __init__(self, **connection_kwargs: Any) -> None:
         """Check the options; nothing is connected.
@@ -84,6 +86,7 @@ class PoolHandle:
         else:
             where = {"host": given.get("host") or DEFAULT_HOST, "port": given.get("port") or DEFAULT_PORT}
         self.options = parsed
+        self._several = topology != "standalone"
         self.connection_kwargs = {
             **where,
             **options,
@@ -278,8 +281,8 @@ class ConnectionPool(PoolHandle):
     """A handle whose callers get ``MaxConnectionsError`` at once when all sockets are in use."""
 
     def disconnect(self) -> None:
-        """Close the idle sockets of this server."""
-        self.server.disconnect()
+        """Close the idle sockets of this server, or of all that the handle stands for."""
+        self.server.disconnect(alike=self._several)
 
 
 class BlockingConnectionPool(ConnectionPool):
@@ -301,9 +304,9 @@ class AsyncConnectionPool(PoolHandle):
         return handle
 
     async def disconnect(self) -> None:
-        """Close the idle sockets of this server and give up the running loop's connection."""
-        self.server.disconnect()
-        self.server.release_loop()
+        """Close the idle sockets, as the sync handle does, and give up the running loop's connections."""
+        self.server.disconnect(alike=self._several)
+        self.server.release_loop(alike=self._several)
 
 
 class AsyncBlockingConnectionPool(AsyncConnectionPool):
