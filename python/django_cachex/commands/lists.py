@@ -233,7 +233,7 @@ class ListCommands(Commands):
         Raises:
             ValueError: an end is something else.
         """
-        move = self._move(src, dst, wherefrom, whereto, version, version_src, version_dst)
+        move = self._moving(src, dst, wherefrom, whereto, version, version_src, version_dst)
         return Command(self._value, *move)
 
     almove = aio(lmove)
@@ -313,7 +313,7 @@ class ListCommands(Commands):
             ValueError: an end is something else, or *timeout* is infinite or not a number.
             ResponseError: *timeout* is negative.
         """
-        move = self._move(src, dst, wherefrom, whereto, version, version_src, version_dst)
+        move = self._moving(src, dst, wherefrom, whereto, version, version_src, version_dst)
         seconds = _seconds(timeout)
         return Command(self._value, *move, seconds, wait=_wait(seconds))
 
@@ -325,7 +325,7 @@ class ListCommands(Commands):
         # Asked for a list, the server answers nil for a missing key.
         return Command(lambda reply: [] if reply is None else self._values(reply), self._key(key, version), count)
 
-    def _move(
+    def _moving(
         self,
         src: str,
         dst: str,

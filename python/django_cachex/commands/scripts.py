@@ -10,12 +10,12 @@ from django_cachex.commands.base import Commands
 from django_cachex.commands.command import Command, aio, command, steps
 from django_cachex.commands.replies import text
 from django_cachex.exceptions import NoScriptError
-from django_cachex.script import ScriptHelpers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from django_cachex.commands.command import Steps
+    from django_cachex.script import ScriptHelpers
 
     type PreHook = Callable[[ScriptHelpers, list[Any], list[Any]], tuple[Iterable[Any], Iterable[Any]]]
     type PostHook = Callable[[ScriptHelpers, Any], Any]
@@ -153,6 +153,9 @@ class QueuedScripts(ScriptCommands):
 
 
 def _helpers(commands: Commands, version: int | None) -> ScriptHelpers:
+    # Few applications run scripts.
+    from django_cachex.script import ScriptHelpers  # noqa: PLC0415
+
     return ScriptHelpers(lambda key, of=version: commands._key(key, of), commands.encode, commands.decode, version)  # noqa: SLF001 - of this package
 
 
