@@ -1,4 +1,4 @@
-"""What fault scenarios may ask for beside a server: a proxy that misbehaves, and a place for their figures."""
+"""What fault scenarios may ask for beside a server: a proxy that misbehaves, several servers, a place for figures."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cluster_servers import Cluster
 from tests.faults.figures import FULL, figure
 from tests.faults.proxy import Proxies
+from tests.sentinel_servers import SentinelSet
 from tests.servers import FAMILIES
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from tests.faults.proxy import Proxy
     from tests.servers import Family
 
-__all__ = ["family", "figure", "proxies", "start_proxy"]
+__all__ = ["cluster", "each_family", "family", "figure", "proxies", "sentinel_set", "start_proxy"]
 
 
 # The faults are the proxy's and the kernel's: they look the same with each server program.
@@ -25,6 +27,27 @@ __all__ = ["family", "figure", "proxies", "start_proxy"]
 def family(request: pytest.FixtureRequest) -> Family:
     """The server program that scenarios run on; each one in turn in a full run."""
     return request.param  # type: ignore[no-any-return]
+
+
+# Who takes over, and when, is up to the servers: here the programs differ.
+@pytest.fixture(scope="session", params=FAMILIES, ids=lambda family: family.name)
+def each_family(request: pytest.FixtureRequest) -> Family:
+    """The server program that clusters and Sentinel sets run; always each one in turn."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def cluster(each_family: Family) -> Iterator[Cluster]:
+    """A cluster for the tests of a module: each leaves it whole."""
+    with Cluster(each_family) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sentinel_set(each_family: Family) -> Iterator[SentinelSet]:
+    """A Sentinel set for the tests of a module: each leaves it whole."""
+    with SentinelSet(each_family) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
