@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from django_cachex._core import Spec
+from django_cachex.client.command_table import keys_of, refusal, wait_of
 from django_cachex.exceptions import NotSupportedError, ResponseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django_cachex.cache import RedisCache
     from tests.caller import Caller
     from tests.servers import Server
@@ -42,21 +49,21 @@ REFUSED = [
     "PSYNC ? -1",
 ]
 
-# Until they have connections of their own.
-BLOCKING = [
-    "BLPOP k 0",
-    "BRPOP k 0",
-    "BLMOVE a b LEFT LEFT 0",
-    "BRPOPLPUSH a b 0",
-    "BLMPOP 0 1 k LEFT",
-    "BZPOPMIN k 0",
-    "BZPOPMAX k 0",
-    "BZMPOP 0 1 k MIN",
-    "WAIT 1 0",
-    "WAITAOF 1 1 0",
-    "XREAD BLOCK 0 STREAMS s $",
-    "XREAD COUNT 1 block 0 STREAMS s $",
-    "XREADGROUP GROUP g c BLOCK 0 STREAMS s >",
+# Each waits for a fifth of a second if there is nothing; the second word is what the server answers then.
+BLOCKING: list[tuple[str, Any]] = [
+    ("BLPOP {k} 0.2", None),
+    ("blpop {k} {k}2 0.2", None),
+    ("BRPOP {k} 0.2", None),
+    ("BLMOVE {k} {k}2 LEFT RIGHT 0.2", None),
+    ("BRPOPLPUSH {k} {k}2 0.2", None),
+    ("BLMPOP 0.2 1 {k} LEFT", None),
+    ("BZPOPMIN {k} 0.2", None),
+    ("BZPOPMAX {k} 0.2", None),
+    ("BZMPOP 0.2 1 {k} MIN", None),
+    ("WAIT 1 200", 0),
+    ("XREAD BLOCK 200 STREAMS {k} $", None),
+    ("XREAD COUNT 1 block 200 streams {k} $", None),
+    ("XREADGROUP GROUP BLOCK c BLOCK 200 STREAMS {k}-stream >", None),
 ]
 
 
@@ -173,7 +180,7 @@ def test_nothing_is_made_of_keys_and_values(raw: Raw, cache: RedisCache, call: C
     assert raw.execute("GET", cache.make_key("k")) == cache.encode({"a": 1})
 
 
-@pytest.mark.parametrize("words", [*REFUSED, *BLOCKING])
+@pytest.mark.parametrize("words", REFUSED)
 def test_refused(raw: Raw, words: str) -> None:
     name, *args = words.split()
     ways: list[tuple[Any, ...]] = [
@@ -193,6 +200,14 @@ def test_refused(raw: Raw, words: str) -> None:
         raw(name.lower(), *args)
 
 
+@pytest.mark.parametrize("name", ["CLIENT", "SCRIPT"])
+def test_refused_whatever_was_sent_before(raw: Raw, name: str) -> None:
+    raw.execute(name, "HELP")
+    raw.execute(f"{name} HELP")
+    with pytest.raises(NotSupportedError):
+        raw.execute(name, {"CLIENT": "REPLY", "SCRIPT": "DEBUG"}[name], "YES")
+
+
 def test_refused_by_attributes_of_two_words(raw: Raw) -> None:
     for name in ("client_setname", "client_reply", "client_no_evict", "CLIENT_TRACKING"):
         with pytest.raises(NotSupportedError):
@@ -208,6 +223,138 @@ def test_harmless_relatives(raw: Raw, key_prefix: str) -> None:
     raw.execute("XGROUP", "CREATE", stream, "block", "0")
     assert raw.execute("XREADGROUP", "GROUP", "block", "block", "STREAMS", stream, ">")[0][0] == stream.encode()
     raw.execute("DEL", stream)
+
+
+# Waiting
+
+
+@pytest.fixture
+def impatient(make_cache: Callable[..., RedisCache], call: Caller) -> Raw:
+    """A raw client that gives an ordinary reply less time than it gives what waits."""
+    return Raw(make_cache(OPTIONS={"socket_timeout": 0.15, "retry": 0}), call)
+
+
+@pytest.mark.parametrize(("command", "nothing"), BLOCKING)
+def test_waiting_in_vain(impatient: Raw, call: Caller, key_prefix: str, command: str, nothing: Any) -> None:
+    k = key_prefix + "raw"
+    impatient.execute("XGROUP", "CREATE", k + "-stream", "BLOCK", "0", "MKSTREAM")
+    name, *args = command.format(k=k).split()
+    words: list[Any] = [arg.encode() for arg in args] if call.is_async else [*args]
+    started = time.monotonic()
+    assert impatient.execute(name, *words) == nothing
+    assert 0.15 < time.monotonic() - started < 2
+    impatient.execute("DEL", k + "-stream")
+
+
+def test_waiting_for_ever(impatient: Raw, call: Caller, key_prefix: str, server: Server) -> None:
+    k = key_prefix + "raw"
+    timer = threading.Timer(0.4, server.command, ("LPUSH", k, "v"))
+    timer.start()
+    assert impatient("blpop", k, 0) == [k.encode(), b"v"]
+    timer.join()
+    timer = threading.Timer(0.4, server.command, ("XADD", k + "s", "1-1", "f", "v"))
+    timer.start()
+    assert impatient("xread", "BLOCK", 0, "STREAMS", k + "s", "$") == [[k.encode() + b"s", [[b"1-1", [b"f", b"v"]]]]]
+    timer.join()
+    impatient.execute("DEL", k + "s")
+
+
+def test_waiting_alone(raw: Raw, cache: RedisCache, call: Caller, key_prefix: str, server: Server) -> None:
+    """Neither ordinary commands nor others that wait are held up."""
+    k = key_prefix + "raw"
+
+    async def scenario() -> None:
+        client = await cache.get_async_client(write=True)
+        waiting = [asyncio.create_task(client.bzpopmin(f"{k}{number}", 0)) for number in range(20)]
+        await asyncio.sleep(0.1)
+        started = time.monotonic()
+        assert await client.get(k) is None
+        assert time.monotonic() - started < 1
+        for number in reversed(range(20)):
+            server.command("ZADD", f"{k}{number}", number, "m")
+            assert await waiting[number] == [f"{k}{number}".encode(), b"m", str(number).encode()]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "command", ["BLPOP", "BLPOP k", "BLPOP k x", "BLPOP k -1", "WAIT", "WAIT 1 x", "XREAD BLOCK", "XREAD BLOCK x",
+                "XREAD BLOCK -1 STREAMS k $", "BZMPOP nan 1 k MIN", "BLPOP k inf"],
+)  # fmt: skip
+def test_waiting_that_makes_no_sense(raw: Raw, command: str) -> None:
+    with pytest.raises(ResponseError):
+        raw.execute(*command.split())
+    assert raw("ping") is True
+
+
+@pytest.mark.parametrize(
+    ("command", "seconds"),
+    [
+        ("BLPOP a b 1.5", 1.5),
+        ("BLMPOP 2 1 k LEFT", 2),
+        ("WAITAOF 1 1 1500", 1.5),
+        ("WAIT 1 0", 0),
+        ("BLPOP k 1e30", 1e9),
+        ("BLPOP k inf", 0),
+        ("BLPOP k -1", None),
+        ("XREAD COUNT 2 BLOCK 250 STREAMS BLOCK 5", 0.25),
+        ("XREAD STREAMS BLOCK 5", None),
+        ("XREADGROUP GROUP BLOCK 7 STREAMS k >", None),
+        ("XREADGROUP GROUP STREAMS BLOCK BLOCK 7 STREAMS k >", 0.007),
+        ("LPOP k", None),
+    ],
+)
+def test_how_long_commands_wait(command: str, seconds: float | None) -> None:
+    name, *args = command.split()
+    assert wait_of(name, args) == seconds
+
+
+# Keys
+
+
+def test_first_keys_are_what_the_server_says(server: Server) -> None:
+    """A cluster's raw client finds the server of a command by its first key."""
+    told: Any = server.command("COMMAND")
+    for name, _, flags, first, _, _, *_, specs, subcommands in (entry[:10] for entry in told):
+        command = name.decode().upper()
+        if refusal(command, ()) or command in ("XREAD", "XREADGROUP"):
+            continue
+        within = {each[3] for each in subcommands} - {0}
+        expected = within or {first}
+        found = keys_of(command, ())
+        if "movablekeys" in {flag if isinstance(flag, str) else flag.decode() for flag in flags} and not first:
+            begin = dict(zip(specs[0][::2], specs[0][1::2], strict=True))[b"begin_search"]
+            at = dict(zip(begin[::2], begin[1::2], strict=True))[b"spec"][1]
+            assert found == "numkeys" if at == 2 else found == (2, 2, 1), command
+        else:
+            assert {found[0]} == expected, command
+
+
+@pytest.mark.parametrize(
+    ("command", "keys"),
+    [
+        ("GET k", ["k"]),
+        ("NOSUCH k", ["k"]),
+        ("PING x", []),
+        ("OBJECT ENCODING k", ["k"]),
+        ("BITOP AND k b c", ["k"]),
+        ("EVALSHA sha 2 k l x", ["k", "l"]),
+        ("XREAD COUNT 5 STREAMS k 0", ["k"]),
+        ("xread count 5 streams k 0", ["k"]),
+        ("XREADGROUP GROUP STREAMS c STREAMS k >", ["k"]),
+        ("XREAD COUNT 5", []),
+        ("MIGRATE h 1 k 0 1", ["k"]),
+        ("ZUNION 2 k l", ["k"]),
+    ],
+)
+def test_keys(command: str, keys: list[str]) -> None:
+    name, *args = command.split()
+    given = (name, *(int(arg) if arg.isdigit() else arg for arg in args))
+    positions = keys_of(name.upper(), given[1:])
+    assert Spec(name, write=True, keys=positions).keys_of(given[1:]) == keys
+    # With the subcommand in the name.
+    if isinstance(positions, tuple) and len(args) > 1:
+        assert Spec(f"{name} {args[0]}", write=True, keys=positions).keys_of(given[2:]) == keys[: positions[0] > 1]
 
 
 def test_made_up_names_are_not_kept_for_ever(raw: Raw) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django_cachex._core import Spec
+from django_cachex.client.command_table import LOOKED_AT, keys_of, refusal, wait_of
 from django_cachex.client.info import parse_client_info, parse_info
 from django_cachex.exceptions import NotSupportedError
 
@@ -25,27 +26,6 @@ __all__ = [
     "ValkeyCluster",
 ]
 
-# They would change the state of a connection that others share.
-REFUSED = frozenset(
-    {
-        "SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE", "PUNSUBSCRIBE", "SSUBSCRIBE", "SUNSUBSCRIBE", "MONITOR", "WATCH",
-        "UNWATCH", "MULTI", "EXEC", "DISCARD", "SELECT", "AUTH", "HELLO", "RESET", "QUIT", "CLIENT REPLY",
-        "CLIENT TRACKING", "CLIENT CACHING", "CLIENT NO-EVICT", "CLIENT NO-TOUCH", "CLIENT SETNAME", "CLIENT SETINFO",
-        "READONLY", "READWRITE", "ASKING", "SYNC", "PSYNC", "REPLCONF", "FAILOVER", "SHUTDOWN",
-        "SCRIPT DEBUG",
-    }
-)  # fmt: skip
-
-# They may keep a connection waiting for as long as they like.
-BLOCKING = frozenset(
-    {
-        "BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "WAIT", "WAITAOF",
-    }
-)  # fmt: skip
-
-
-_CHECKED_ALWAYS = frozenset({"CLIENT", "XREAD", "XREADGROUP"})
-
 
 class _Commands:
     """Makes commands out of names."""
@@ -58,30 +38,19 @@ class _Commands:
         self._engine = engine
         self._write = write
 
-    def _check(self, name: str, args: tuple[Any, ...]) -> Spec:
-        words = [*name.upper().split(), "", ""]
-        first = _text(args[0]) if args else ""
-        if words[0] in REFUSED or f"{words[0]} {words[1] or first}" in REFUSED or words[0] in BLOCKING:
+    def _look_up(self, name: str, args: tuple[Any, ...]) -> tuple[Spec, float | None]:
+        """Return the command, and how many seconds the server may wait before it answers."""
+        first, *others = name.upper().split() or [""]
+        words = (*others, *args)
+        if refusal(first, words):
             raise NotSupportedError(name.upper(), type(self).__name__)
         # The server's own table would tell what only reads; a raw client takes no chances.
-        spec = Spec(name.upper(), write=self._write, repeatable=False, keys=(0, 0, 0))
-        # Whether CLIENT is harmless depends on its argument, and so does whether XREAD waits.
-        if words[0] in _CHECKED_ALWAYS:
-            if _blocks(args[3 if words[0] == "XREADGROUP" else 0 :]):
-                raise NotSupportedError(f"{name.upper()} BLOCK", type(self).__name__)
-        elif len(self._known[self._write]) < self._MOST_KNOWN:
+        spec = Spec(name.upper(), write=self._write, repeatable=False, keys=keys_of(first, words))
+        if first in LOOKED_AT:
+            return spec, wait_of(first, words)
+        if len(self._known[self._write]) < self._MOST_KNOWN:
             self._known[self._write][name] = spec
-        return spec
-
-
-def _text(arg: object) -> str:
-    return str(arg, "utf-8", "replace").upper() if isinstance(arg, (bytes, bytearray, memoryview)) else str(arg).upper()
-
-
-def _blocks(args: tuple[Any, ...]) -> bool:
-    """Tell whether one of the words before the streams is BLOCK."""
-    words = [_text(arg) for arg in args]
-    return "BLOCK" in words[: words.index("STREAMS") if "STREAMS" in words else None]
+        return spec, None
 
 
 class Redis(_Commands):
@@ -92,7 +61,7 @@ class Redis(_Commands):
     """
 
     def execute_command(self, name: str, *args: Any) -> Any:
-        """Send a command and return the raw reply.
+        """Send a command and return the raw reply. What waits has a connection to itself.
 
         Args:
             name: the command, with its subcommand or without.
@@ -105,7 +74,11 @@ class Redis(_Commands):
             NotSupportedError: the command would change the state of a shared connection.
             ResponseError: the server refuses it.
         """
-        return self._engine.call(self._known[self._write].get(name) or self._check(name, args), args)
+        spec = self._known[self._write].get(name)
+        if spec is not None:
+            return self._engine.call(spec, args)
+        spec, wait = self._look_up(name, args)
+        return self._engine.call(spec, args, None, wait)
 
     def ping(self) -> bool:
         """Return ``True`` if the server answers (PING)."""
@@ -147,7 +120,11 @@ class AsyncRedis(_Commands):
 
     async def execute_command(self, name: str, *args: Any) -> Any:
         """Send a command and return the raw reply; see ``Redis.execute_command``."""
-        return await self._engine.send(self._known[self._write].get(name) or self._check(name, args), args)
+        spec = self._known[self._write].get(name)
+        if spec is not None:
+            return await self._engine.send(spec, args)
+        spec, wait = self._look_up(name, args)
+        return await self._engine.send(spec, args, None, wait)
 
     async def ping(self) -> bool:
         """Return ``True`` if the server answers (PING)."""
