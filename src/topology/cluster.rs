@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use redis::cmd;
 
 use super::finder::{Finder, first_of};
-use super::{Detour, Done, Lesson, Topology, healthy, node_at, summary};
+use super::{Detour, Done, Lesson, Topology, healthy, node_at};
 use crate::config::{Address, Config, Hook};
 use crate::control::{self, Answer};
 use crate::errors::{Error, Kind, Redirect, Result};
 use crate::node::Node;
+use crate::registry;
 use crate::request::Place;
 use crate::retry::Failure;
 use crate::slots::SLOTS;
@@ -179,10 +180,9 @@ async fn search(servers: Vec<Arc<Config>>, template: Arc<Config>, options: Arc<O
         let (template, options) = (template.clone(), options.clone());
         async move { table_of(&server, &template, &options).await }
     });
-    asked.await.map_err(|errors| {
-        let reasons: Vec<_> = names.into_iter().zip(errors).collect();
-        Error::new(Kind::ClusterUnreachable, format!("no node of the cluster answers: {}", summary(&reasons)))
-    })
+    asked
+        .await
+        .map_err(|errors| super::nobody(Kind::ClusterUnreachable, "no node of the cluster answers", &names, &errors))
 }
 
 /// What CLUSTER SLOTS says of one range.
@@ -210,7 +210,7 @@ impl Range {
 async fn table_of(server: &Arc<Config>, template: &Config, options: &Options) -> Result<Table> {
     let mut question = cmd("CLUSTER");
     question.arg("SLOTS");
-    let (_connection, answers) = control::ask(server, &[question]).await?;
+    let (connection, answers) = control::ask(server, &[question]).await?;
     let Address::Tcp { host: asked, .. } = &server.address else {
         return Err(Error::new(Kind::ClusterUnreachable, "it has no host name"));
     };
@@ -223,6 +223,7 @@ async fn table_of(server: &Arc<Config>, template: &Config, options: &Options) ->
     if ranges.is_empty() {
         return Err(Error::new(Kind::ClusterUnreachable, "it knows of no slots"));
     }
+    registry::node(server).state().give_spare(connection, Some(1));
     ranges.sort_by_key(|range| range.first);
     let mut table = Table {
         owners: vec![NONE; usize::from(SLOTS)],

@@ -8,7 +8,7 @@ mod standalone;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::errors::{Error, Result};
+use crate::errors::{Error, Kind, Result};
 use crate::node::Node;
 use crate::registry;
 use crate::request::Place;
@@ -79,7 +79,13 @@ fn node_at(like: &Config, host: &str, port: u16, read_only: bool) -> Arc<Node> {
     registry::node(&Arc::new(Config { read_only, ..like.at(host, port) }))
 }
 
-/// What several servers said, or why they said nothing.
-fn summary(errors: &[(Arc<str>, Error)]) -> String {
-    errors.iter().map(|(name, error)| format!("{name}: {}", error.text())).collect::<Vec<_>>().join("; ")
+/// Why none of several servers was of use.
+fn nobody(kind: Kind, what: &str, names: &[Arc<str>], errors: &[Error]) -> Error {
+    // What the application's hooks raise passes unchanged, and wrong credentials say more than what follows from them.
+    let telling = |error: &&Error| error.is_foreign() || error.kind == Kind::Authentication;
+    if let Some(error) = errors.iter().find(telling) {
+        return error.clone();
+    }
+    let reasons: Vec<_> = names.iter().zip(errors).map(|(name, error)| format!("{name}: {}", error.text())).collect();
+    Error::new(kind, format!("{what}: {}", reasons.join("; ")))
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use redis::cmd;
 
 use super::finder::{Finder, first_of};
-use super::{Done, Lesson, Topology, healthy, node_at, summary};
+use super::{Done, Lesson, Topology, healthy, node_at};
 use crate::config::{Config, Hook};
 use crate::control::{self, Answer};
 use crate::errors::{Error, Kind, Result};
@@ -101,9 +101,8 @@ async fn search(sentinels: Vec<Arc<Config>>, question: Arc<Question>) -> Result<
         async move { servers_of(&sentinel, sentinels, &question).await }
     });
     asked.await.map_err(|errors| {
-        let reasons: Vec<_> = names.into_iter().zip(errors).collect();
-        let text = format!("no sentinel knows a usable master of {}: {}", question.service, summary(&reasons));
-        Error::new(Kind::MasterNotFound, text)
+        let what = format!("no sentinel knows a usable master of {}", question.service);
+        super::nobody(Kind::MasterNotFound, &what, &names, &errors)
     })
 }
 
