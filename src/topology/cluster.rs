@@ -12,7 +12,6 @@ use crate::config::{Address, Config, Hook};
 use crate::control::{self, Answer};
 use crate::errors::{Error, Kind, Redirect, Result};
 use crate::node::Node;
-use crate::registry;
 use crate::request::Place;
 use crate::retry::Failure;
 use crate::slots::SLOTS;
@@ -223,7 +222,6 @@ async fn table_of(server: &Arc<Config>, template: &Config, options: &Options) ->
     if ranges.is_empty() {
         return Err(Error::new(Kind::ClusterUnreachable, "it knows of no slots"));
     }
-    registry::node(server).state().give_spare(connection, Some(1));
     ranges.sort_by_key(|range| range.first);
     let mut table = Table {
         owners: vec![NONE; usize::from(SLOTS)],
@@ -256,6 +254,10 @@ async fn table_of(server: &Arc<Config>, template: &Config, options: &Options) ->
             let target = node(&address, false);
             table.announced.insert(address, target);
         }
+    }
+    // A start-up node may be announced under another name; then nobody would use its connection.
+    if let Some(shard) = table.shards.iter().find(|shard| shard.primary.config.address == server.address) {
+        shard.primary.state().give_spare(connection, Some(1));
     }
     Ok(table)
 }
