@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import pkgutil
@@ -10,9 +11,30 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import django_cachex
+import django_cachex.exceptions
 from django_cachex._core import Spec
-from django_cachex.cache import KeyValueCache, RedisCache, ValkeyCache
-from django_cachex.client import KeyValueCacheClient, RedisCacheClient, ValkeyCacheClient
+from django_cachex.cache import (
+    KeyValueCache,
+    RedisCache,
+    RedisClusterCache,
+    RedisSentinelCache,
+    ValkeyCache,
+    ValkeyClusterCache,
+    ValkeySentinelCache,
+)
+from django_cachex.client import (
+    KeyValueCacheClient,
+    RedisCacheClient,
+    RedisClusterCacheClient,
+    RedisSentinelCacheClient,
+    ValkeyCacheClient,
+    ValkeyClusterCacheClient,
+    ValkeySentinelCacheClient,
+)
+from django_cachex.client.pipeline import AsyncPipeline, Pipeline
+from django_cachex.commands.base import Commands
+from tests.contract import CLIENT, DECLARED, DJANGO, LATER, NOT_QUEUED, QUEUED_ONLY, SAMPLES, TWINLESS
+from tests.control import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,87 +46,43 @@ MODULES = [
     *(found.name for found in pkgutil.walk_packages(django_cachex.__path__, "django_cachex.")),
 ]
 
-# Contract: what each module offers, as far as it is there.
+# Contract: what each module offers, but for the second wave.
 EXPORTS = {
-    "django_cachex": ["KeyType", "__version__"],
-    "django_cachex.cache": ["KeyValueCache", "RedisCache", "ValkeyCache"],
-    "django_cachex.client": ["KeyValueCacheClient", "RedisCacheClient", "ValkeyCacheClient"],
+    "django_cachex": [
+        "AsyncPipeline", "KeyType", "Pipeline", "ScriptHelpers", "__version__", "decode_list_post",
+        "decode_single_post", "full_encode_pre", "keys_only_pre", *django_cachex.exceptions.__all__,
+    ],
+    "django_cachex.cache": [
+        "KeyValueCache", "RedisCache", "RedisClusterCache", "RedisSentinelCache", "ValkeyCache", "ValkeyClusterCache",
+        "ValkeySentinelCache",
+    ],
+    "django_cachex.client": [
+        "AsyncPipeline", "KeyValueCacheClient", "Pipeline", "RedisCacheClient", "RedisClusterCacheClient",
+        "RedisSentinelCacheClient", "ValkeyCacheClient", "ValkeyClusterCacheClient", "ValkeySentinelCacheClient",
+    ],
     "django_cachex.client.cache": ["KeyValueCache", "RedisCache", "ValkeyCache"],
+    "django_cachex.client.cluster": ["RedisClusterCacheClient", "ValkeyClusterCacheClient"],
+    "django_cachex.client.sentinel": ["RedisSentinelCacheClient", "ValkeySentinelCacheClient"],
+    "django_cachex.client.pipeline": ["AsyncPipeline", "Pipeline"],
+    "django_cachex.script": [
+        "ScriptHelpers", "decode_list_post", "decode_single_post", "full_encode_pre", "keys_only_pre",
+    ],
     "django_cachex.client.default": ["KeyValueCacheClient", "RedisCacheClient", "ValkeyCacheClient"],
     "django_cachex.serializers": ["BaseSerializer"],
     "django_cachex.serializers.pickle": ["PickleSerializer"],
     "django_cachex.compressors": ["BaseCompressor"],
     "django_cachex.types": ["KeyType"],
-}
+}  # fmt: skip
 
-# Contract: name -> parameters. `DT` is Django's DEFAULT_TIMEOUT.
-DJANGO = {
-    "get": "(key, default=None, version=None)",
-    "set": "(key, value, timeout=DT, version=None, *, nx=False, xx=False, get=False)",
-    "add": "(key, value, timeout=DT, version=None)",
-    "touch": "(key, timeout=DT, version=None)",
-    "delete": "(key, version=None)",
-    "has_key": "(key, version=None)",
-    "get_many": "(keys, version=None)",
-    "set_many": "(data, timeout=DT, version=None)",
-    "delete_many": "(keys, version=None)",
-    "incr": "(key, delta=1, version=None)",
-    "decr": "(key, delta=1, version=None)",
-    "get_or_set": "(key, default, timeout=DT, version=None)",
-    "incr_version": "(key, delta=1, version=None)",
-    "decr_version": "(key, delta=1, version=None)",
-    "clear": "()",
-    "close": "(**kwargs)",
-}
-DECLARED = {
-    "ttl": "(key, version=None)",
-    "pttl": "(key, version=None)",
-    "expiretime": "(key, version=None)",
-    "expire": "(key, timeout, version=None)",
-    "pexpire": "(key, timeout, version=None)",
-    "expireat": "(key, when, version=None)",
-    "pexpireat": "(key, when, version=None)",
-    "persist": "(key, version=None)",
-    "keys": "(pattern='*', version=None)",
-    "iter_keys": "(pattern='*', version=None, itersize=None)",
-    "scan": "(cursor=0, pattern='*', count=None, version=None, key_type=None)",
-    "delete_pattern": "(pattern, version=None, itersize=None)",
-    "clear_all_versions": "(itersize=None)",
-    "flush_db": "()",
-    "type": "(key, version=None)",
-    "rename": "(src, dst, version=None, version_src=None, version_dst=None)",
-    "renamenx": "(src, dst, version=None, version_src=None, version_dst=None)",
-}
-# The stock backend's shapes.
-CLIENT = {
-    "get": "(key, default=None)",
-    "set": "(key, value, timeout, *, nx=False, xx=False, get=False)",
-    "add": "(key, value, timeout)",
-    "touch": "(key, timeout)",
-    "delete": "(key)",
-    "has_key": "(key)",
-    "get_many": "(keys)",
-    "set_many": "(data, timeout)",
-    "delete_many": "(keys)",
-    "incr": "(key, delta)",
-    "decr": "(key, delta)",
-    "clear": "()",
-    "close": "(**kwargs)",
-}
-TWINLESS = {
-    "make_key": "(key, version=None)",
-    "validate_key": "(key)",
-    "make_and_validate_key": "(key, version=None)",
-    "get_backend_timeout": "(timeout=DT)",
-    "make_pattern": "(pattern, version=None)",
-    "reverse_key": "(key)",
-    "encode": "(value)",
-    "decode": "(data)",
-}
-LATER = {"lock", "alock", "semaphore", "asemaphore"}
-
-CACHES = [RedisCache, ValkeyCache]
-CLIENTS = [RedisCacheClient, ValkeyCacheClient]
+CACHES = [
+    RedisCache, ValkeyCache, RedisClusterCache, ValkeyClusterCache, RedisSentinelCache, ValkeySentinelCache,
+]  # fmt: skip
+CLIENTS = [
+    RedisCacheClient, ValkeyCacheClient, RedisClusterCacheClient, ValkeyClusterCacheClient, RedisSentinelCacheClient,
+    ValkeySentinelCacheClient,
+]  # fmt: skip
+PIPELINES = [Pipeline, AsyncPipeline]
+QUEUED = {name: text for name, text in {**DJANGO, **DECLARED, **QUEUED_ONLY}.items() if name not in NOT_QUEUED}
 
 
 def parameters(function: Any) -> str:
@@ -178,7 +156,7 @@ def twins(cls: type[Any], name: str) -> None:
     assert stated[0] == stated[1]
     assert (sync.__name__, twin.__name__) == (name, "a" + name)
     assert not inspect.iscoroutinefunction(sync)
-    if name == "iter_keys":
+    if name in ("iter_keys", "sscan_iter"):
         assert inspect.isgeneratorfunction(sync)
         assert inspect.isasyncgenfunction(twin)
     else:
@@ -208,7 +186,7 @@ def test_clients_have_their_own_names(owner: type[Any]) -> None:
 @pytest.mark.parametrize("cls", [*CACHES, *CLIENTS], ids=lambda cls: cls.__name__)
 def test_nothing_else_is_public(cls: type[Any]) -> None:
     """A method that is not in the tables above is a method that nobody has thought through."""
-    named = {*DJANGO, *DECLARED, *TWINLESS, "get_client", "get_async_client", *LATER}
+    named = {*DJANGO, *DECLARED, *TWINLESS, "get_client", "get_async_client", "pipeline", "apipeline", *LATER}
     named |= {"a" + name for name in (*DJANGO, *DECLARED)}
     public = {name for name in dir(cls) if not name.startswith("_") and callable(inspect.getattr_static(cls, name))}
     assert public <= named, public - named
@@ -222,14 +200,64 @@ def test_docstrings(cls: type[Any]) -> None:
             assert member.__doc__, name
 
 
+# Pipelines
+
+
+@pytest.mark.parametrize("name", QUEUED)
+@pytest.mark.parametrize("pipeline", PIPELINES, ids=lambda cls: cls.__name__)
+def test_pipeline_methods(pipeline: type[Any], name: str) -> None:
+    queued = getattr(pipeline, name)
+    assert parameters(queued) == QUEUED[name]
+    assert inspect.isfunction(queued)
+    assert not inspect.iscoroutinefunction(queued)
+    assert queued.__name__ == name
+    if name in DECLARED:
+        assert queued.__doc__ == getattr(RedisCache, name).__doc__
+    assert queued.__doc__
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES, ids=lambda cls: cls.__name__)
+def test_nothing_else_can_be_queued(pipeline: type[Any]) -> None:
+    public = {name for name in dir(pipeline) if not name.startswith("_") and hasattr(pipeline, name)}
+    assert public == {*QUEUED, "execute", "reset", "encode", "decode"}
+    assert parameters(pipeline.execute) == "(raise_on_error=True)"
+    assert parameters(pipeline.reset) == "()"
+
+
+@pytest.mark.parametrize("cache", CACHES, ids=lambda cls: cls.__name__)
+def test_making_pipelines(cache: type[Any]) -> None:
+    assert parameters(cache.pipeline).startswith("(*, transaction=")
+    assert parameters(cache.pipeline) == parameters(cache.apipeline)
+    assert not inspect.iscoroutinefunction(cache.apipeline)
+
+
+def test_helpers_of_commands_do_not_hide_each_other() -> None:
+    """The groups of commands are put together in one class, in which a name means one thing."""
+    groups = [cls for cls in RedisCacheClient.__mro__ if cls.__module__.startswith("django_cachex.commands.")]
+    base = {name for name in vars(Commands) if not name.startswith("__")}
+    seen: dict[str, str] = {}
+    for cls in (*groups, KeyValueCacheClient, KeyValueCache):
+        for name in vars(cls):
+            if cls is Commands or name.startswith("__") or name in base or not name.startswith("_"):
+                continue
+            if cls.__module__.startswith("django_cachex.commands."):
+                assert name not in seen, f"{name} of {seen[name]} and {cls.__name__}"
+                seen[name] = cls.__name__
+            else:
+                assert name not in seen or name in ("_run", "_arun", "_takes_versions"), f"{name} of {seen[name]}"
+
+
 # Commands
 
 # Declared otherwise than the server has it, with the reason.
 WRITES_OF_READERS = {
     "SCAN": "a cursor belongs to one server, so that scans which hand it out stay with the write server",
+    "SSCAN": "the same",
     "EXISTS": "decides on a write, for which a replica may lag behind",
     "GET": "the old value of a key that is about to be written",
-    "INFO": "no data",
+    "SCRIPT LOAD": "scripts run on the write server",
+    "MULTI": "everything in a transaction goes to the write server",
+    "EXEC": "the same",
 }
 # What may be sent a second time after bytes of it were written, as the contract lists it: plain SET, DEL, UNLINK and
 # (P)EXPIRE; their kin that set several keys or an absolute moment come to the same the second time.
@@ -240,9 +268,9 @@ KEYS_OF_SCRIPTS = {"EVAL", "EVALSHA"}
 
 def specs() -> Iterator[tuple[str, Spec]]:
     """Every command that is declared anywhere, with the place."""
-    for cls in (*CACHES, *CLIENTS):
+    for cls in (*CACHES, *CLIENTS, *PIPELINES):
         for name in dir(cls):
-            spec = getattr(getattr(cls, name), "__command__", None)
+            spec = getattr(getattr(cls, name, None), "__command__", None)
             if spec is not None:
                 yield f"{cls.__name__}.{name}", spec
     for name in MODULES:
@@ -254,10 +282,8 @@ def specs() -> Iterator[tuple[str, Spec]]:
 def test_commands_are_what_the_server_says(server: Server) -> None:
     seen = set()
     for place, spec in specs():
-        told: Any = server.command("COMMAND", "INFO", *spec.name.split()[:1])
-        if told[0] is None:
-            assert server.family.version < (7,), f"{place}: {spec.name} is unknown to this server"
-            continue
+        told: Any = server.command("COMMAND", "INFO", "|".join(spec.name.split()))
+        assert told[0] is not None, f"{place}: {spec.name} is unknown to this server"
         _, _, flags, *positions = told[0][:6]
         seen.add(spec.name)
         writes = "write" in flags or spec.name in KEYS_OF_SCRIPTS
@@ -268,9 +294,53 @@ def test_commands_are_what_the_server_says(server: Server) -> None:
             assert spec.repeatable, f"{place}: {spec.name} may be sent again"
         elif spec.repeatable:
             assert spec.name in REPEATABLE_WRITES or not writes, f"{place}: {spec.name} must not be sent twice"
-        if spec.name not in KEYS_OF_SCRIPTS:
+        if isinstance(spec.keys, str):
+            assert "movablekeys" in flags, f"{place}: keys of {spec.name}"
+        else:
             assert spec.keys == tuple(positions), f"{place}: keys of {spec.name}"
-    assert seen >= {"GET", "SET", "DEL", "TTL", "SCAN", "RENAME", "EVALSHA"}
+    assert seen >= {"GET", "SET", "DEL", "TTL", "SCAN", "RENAME", "EVALSHA", "XGROUP CREATE", "BLMOVE", "MULTI"}
+
+
+class Recorder:
+    """Stands in for a pipeline's batch."""
+
+    def __init__(self) -> None:
+        self.commands: list[tuple[Spec, tuple[Any, ...]]] = []
+
+    def push(self, *commands: tuple[Spec, tuple[Any, ...]]) -> None:
+        self.commands += commands
+
+
+def sent(cache: RedisCache, name: str) -> list[tuple[Spec, tuple[Any, ...]]]:
+    """Return what a method sends, with the arguments of the table."""
+    args, kwargs = SAMPLES[name]
+    if name in NOT_QUEUED or name in ("xread", "xreadgroup"):
+        spec = getattr(type(cache), name).__command__
+        built: list[Any] = []
+        cache._run = lambda _, command: built.append(command)  # type: ignore[method-assign, assignment]
+        getattr(cache, name)(*args, **kwargs)
+        return [(built[0].spec or spec, built[0].args)]
+    recorder = Recorder()
+    pipeline = cache.pipeline()
+    pipeline._batch = recorder
+    getattr(pipeline, name)(*args, **kwargs)
+    return recorder.commands
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_keys_are_where_the_server_finds_them(cache: RedisCache, server: Server, name: str) -> None:
+    for spec, args in sent(cache, name):
+        found = [key if isinstance(key, bytes) else str(key).encode() for key in spec.keys_of(args)]
+        told: Any = []
+        # What it refuses has no keys.
+        with contextlib.suppress(ServerError):
+            told = server.command("COMMAND", "GETKEYS", *spec.name.split(), *args)
+        assert [key if isinstance(key, bytes) else key.encode() for key in told] == found, name
+
+
+def test_samples_of_all_methods() -> None:
+    several = {"iter_keys", "delete_pattern", "clear_all_versions", "sscan_iter", "decr"}
+    assert set(SAMPLES) == ({*DECLARED, *QUEUED} - several)
 
 
 def test_specs() -> None:

@@ -226,6 +226,7 @@ if TYPE_CHECKING:
 else:
 
     def _as_it_is(declared: Any) -> Any:
+        """Return the declaration."""
         return declared
 
     popping = taking = finding = adding = ranging = ranging_back = _as_it_is
