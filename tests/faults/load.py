@@ -46,7 +46,7 @@ class Call(NamedTuple):
 type Script = Generator[Step, Call, None]
 
 # Between two calls of one caller: the load is to show what the servers do, not how fast one interpreter is.
-_PAUSE = 0.003
+_PAUSE = 0.005
 
 
 class Load:

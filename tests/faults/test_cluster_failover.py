@@ -12,6 +12,7 @@ from django_cachex.cache import RedisClusterCache, ValkeyClusterCache
 from django_cachex.exceptions import CacheConnectionError, CacheTimeoutError, ClusterDownError
 from tests.caller import Caller
 from tests.cluster_servers import NODE_TIMEOUT
+from tests.faults.keys import keys_in
 from tests.faults.load import Load, longest, rate
 from tests.faults.outcomes import SLACK, attempt, until_it_works
 
@@ -46,14 +47,7 @@ def mended(cluster: Cluster) -> Iterator[None]:
 
 def _keys(cluster: Cluster, cache: Any, primary: Server, count: int) -> list[str]:
     """Return keys that a primary serves."""
-    slots = set(cluster.slots(primary))
-    found: list[str] = []
-    number = 0
-    while len(found) < count:
-        number += 1
-        if cluster.slot(cache.make_key(f"k{number}")) in slots:
-            found.append(f"k{number}")
-    return found
+    return keys_in(cluster, cache, set(cluster.slots(primary)), count)
 
 
 def _set_and_get(cache: Any, key: str, wrong: list[Any], *, keeps: bool) -> Script:
@@ -113,6 +107,8 @@ class TestPrimary:
         assert [call for call in load.since(killed + again + 0.1) if call.error is not None] == []
         # One for the loop, and those of the threads.
         assert max(connections) <= 1 + len(threads)
+        # A figure, that is; but who waited for the dead would have stood still.
+        assert during > before / 3
 
     def test_hands_over_in_order(self, cluster: Cluster, cache: Any, figure: Callable[[str], None]) -> None:
         primary = cluster.primaries()[0]
