@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use pyo3::Borrowed;
-use pyo3::exceptions::PyBaseException;
+use pyo3::PyTraverseError;
+use pyo3::exceptions::{PyBaseException, PyException};
+use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyTuple};
 
 use crate::argument;
+use crate::command::{Call, Command};
 use crate::errors::{Error, Kind};
 use crate::request::{self, Place, Request};
 use crate::slots;
@@ -39,6 +42,23 @@ enum Item {
     Refused(Error),
 }
 
+/// Gives a single reply as a list.
+#[pyclass(frozen, module = "django_cachex._core")]
+struct Listed(Py<PyAny>);
+
+#[pymethods]
+impl Listed {
+    fn __call__<'py>(&self, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.bind(reply.py()).call1((PyList::new(reply.py(), [reply])?,))
+    }
+
+    // The signature is PyO3's.
+    #[allow(clippy::needless_pass_by_value)]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.0)
+    }
+}
+
 /// Commands, packed as they come.
 #[pyclass(module = "django_cachex._core")]
 #[derive(Default)]
@@ -46,6 +66,8 @@ pub(crate) struct Batch {
     payload: Payload,
     packed: Vec<Packed>,
     items: Vec<Item>,
+    /// The calls of a pipeline.
+    calls: Vec<Call>,
     limit: Option<usize>,
     sharded: bool,
 }
@@ -55,23 +77,100 @@ impl Batch {
     /// Adds commands, pairs of [`Spec`] and arguments, that belong together: all of them or, if one raises, none.
     #[pyo3(signature = (*commands))]
     fn push(&mut self, commands: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let (mark, packed, items) = (self.payload.mark(), self.packed.len(), self.items.len());
-        let added = self.add(commands);
-        if added.is_err() {
-            self.payload.truncate(mark);
-            self.packed.truncate(packed);
-            self.items.truncate(items);
-        }
-        added
+        self.attempt(|batch| batch.add(commands))
     }
 
+    /// Adds a pipeline's call that is one command; `spec` is the declared one.
+    #[pyo3(signature = (spec, built, /))]
+    fn call(&mut self, spec: &Bound<'_, Spec>, built: &Bound<'_, Command>) -> PyResult<()> {
+        let py = spec.py();
+        let command = built.get();
+        let own = command.spec.as_ref().map(|own| own.bind(py).clone());
+        let spec = own.as_ref().unwrap_or(spec);
+        self.attempt(|batch| batch.add_all(&[(spec.clone(), command.args.bind(py).clone())]))?;
+        self.calls.push(Call {
+            name: spec.get().name.clone(),
+            replies: 1,
+            reply: command.reply.clone_ref(py),
+            refused: command.refused.as_ref().map(|refused| refused.clone_ref(py)),
+        });
+        Ok(())
+    }
+
+    /// Adds a pipeline's call `name` that is several commands, or none. `together`: they stay on one server. `reply` gets the
+    /// list of replies.
+    #[pyo3(signature = (name, reply, commands, together, /))]
+    fn call_several(
+        &mut self,
+        name: &str,
+        reply: Py<PyAny>,
+        commands: &Bound<'_, PyTuple>,
+        together: bool,
+    ) -> PyResult<()> {
+        self.attempt(|batch| {
+            if together {
+                return batch.add(commands);
+            }
+            commands.iter().try_for_each(|command| batch.add(&PyTuple::new(commands.py(), [command])?))
+        })?;
+        // One reply comes as a list too.
+        let reply = match commands.len() {
+            1 => Bound::new(commands.py(), Listed(reply))?.into_any().unbind(),
+            _ => reply,
+        };
+        self.calls.push(Call { name: name.into(), replies: commands.len(), reply, refused: None });
+        Ok(())
+    }
+
+    /// The results of the calls, out of the replies to their commands. The first failure is raised, with a note that says
+    /// where it was, or all are returned as items.
+    #[pyo3(signature = (replies, raise_on_error, /))]
+    fn results<'py>(&self, replies: &Bound<'py, PyList>, raise_on_error: bool) -> PyResult<Bound<'py, PyList>> {
+        let py = replies.py();
+        let replies: Vec<_> = replies.iter().collect();
+        let mut rest = replies.as_slice();
+        let mut results = Vec::with_capacity(self.calls.len());
+        for (position, call) in self.calls.iter().enumerate() {
+            let (mine, others) = rest.split_at(call.replies.min(rest.len()));
+            rest = others;
+            let outcome = call.outcome(py, mine)?;
+            if raise_on_error && outcome.is_instance_of::<PyException>() {
+                call.note(&outcome, position)?;
+                return Err(PyErr::from_value(outcome));
+            }
+            results.push(outcome);
+        }
+        PyList::new(py, results)
+    }
+
+    /// How many commands there are.
     fn __len__(&self) -> usize {
         self.items.len()
     }
 
+    /// How many calls of a pipeline there are.
+    #[getter]
+    fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
     /// Forgets everything.
     fn clear(&mut self) {
+        self.calls.clear();
         drop(self.take());
+    }
+
+    // The signature is PyO3's.
+    #[allow(clippy::needless_pass_by_value)]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.calls.iter().try_for_each(|call| {
+            visit.call(&call.reply)?;
+            visit.call(&call.refused)
+        })
+    }
+
+    fn __clear__(&mut self) {
+        self.calls.clear();
     }
 }
 
@@ -81,9 +180,9 @@ impl Batch {
         Self { limit, sharded, ..Self::default() }
     }
 
-    /// The commands so far; none are left here.
+    /// The commands so far; none are left here, but what becomes of their replies.
     pub(crate) fn take(&mut self) -> Self {
-        let empty = Self::new(self.limit, self.sharded);
+        let empty = Self { calls: std::mem::take(&mut self.calls), ..Self::new(self.limit, self.sharded) };
         std::mem::replace(self, empty)
     }
 
@@ -101,19 +200,35 @@ impl Batch {
         self.packed.first().map_or_else(|| "PIPELINE".into(), |command| command.name.clone())
     }
 
+    /// Adds something as a whole or not at all.
+    fn attempt(&mut self, add: impl FnOnce(&mut Self) -> PyResult<()>) -> PyResult<()> {
+        let (mark, packed, items) = (self.payload.mark(), self.packed.len(), self.items.len());
+        let added = add(self);
+        if added.is_err() {
+            self.payload.truncate(mark);
+            self.packed.truncate(packed);
+            self.items.truncate(items);
+        }
+        added
+    }
+
     fn add(&mut self, commands: &Bound<'_, PyTuple>) -> PyResult<()> {
         let commands = commands
             .iter_borrowed()
             .map(Borrowed::extract)
             .collect::<PyResult<Vec<(Bound<'_, Spec>, Bound<'_, PyTuple>)>>>()?;
+        self.add_all(&commands)
+    }
+
+    fn add_all(&mut self, commands: &[(Bound<'_, Spec>, Bound<'_, PyTuple>)]) -> PyResult<()> {
         let mut slots = Slots::None;
         if self.sharded {
-            if let [(spec, args)] = commands.as_slice()
+            if let [(spec, args)] = commands
                 && let Sharding::Split(merge) = spec.get().sharding
             {
                 return self.split(spec.get(), args, merge);
             }
-            for (spec, args) in &commands {
+            for (spec, args) in commands {
                 slots = match spec.get().slots(args)? {
                     Slots::None => slots,
                     Slots::One(slot) => slots.add(slot),
@@ -271,7 +386,7 @@ impl Batch {
     }
 
     /// The caller's results, an exception for what failed, out of the replies to the packed commands in order.
-    pub(crate) fn results(&self, py: Python<'_>, replies: &[Py<PyAny>]) -> PyResult<Py<PyList>> {
+    pub(crate) fn items(&self, py: Python<'_>, replies: &[Py<PyAny>]) -> PyResult<Py<PyList>> {
         let mut of_item: Vec<Vec<usize>> = self.items.iter().map(|_| Vec::new()).collect();
         for (index, command) in self.packed.iter().enumerate() {
             of_item[command.item].push(index);

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
 use crate::batch::Batch;
+use crate::command::{Command, refusal};
 use crate::config::{Config, Hook, Server};
 use crate::errors::{Error, Kind, guarded};
 use crate::request::{Place, Request};
@@ -112,7 +113,7 @@ impl Engine {
                 let (batch, shape) = self.spread(spec.get(), args)?;
                 return self.run_spread(py, batch, &shape, deadline);
             }
-            self.run(py, &self.request(spec.get(), args, at, wait)?)
+            self.exchange(py, &self.request(spec.get(), args, at, wait)?)
         })
     }
 
@@ -132,6 +133,32 @@ impl Engine {
             }
             this.submit(py, this.request(spec.get(), args, at, wait)?)
         })
+    }
+
+    /// Sends what a declaration has built and returns its result.
+    #[pyo3(signature = (spec, built, /))]
+    fn run<'py>(
+        &self,
+        py: Python<'py>,
+        spec: &Bound<'py, Spec>,
+        built: &Bound<'py, Command>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let command = built.get();
+        let own = command.spec.as_ref().map(|own| own.bind(py).clone());
+        let raw = self.call(py, own.as_ref().unwrap_or(spec), command.args.bind(py), command.at, command.wait);
+        match raw {
+            Ok(raw) => command.reply.bind(py).call1((raw,)),
+            Err(error) => Err(refusal(py, command.refused.as_ref(), error)),
+        }
+    }
+
+    /// Sends what a declaration has built on the running loop; returns an `asyncio.Future` of the raw reply.
+    #[pyo3(signature = (spec, built, /))]
+    fn start<'py>(slf: &Bound<'py, Self>, spec: &Bound<'py, Spec>, built: &Bound<'py, Command>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let command = built.get();
+        let own = command.spec.as_ref().map(|own| own.bind(py).clone());
+        Self::send(slf, own.as_ref().unwrap_or(spec), command.args.bind(py), command.at, command.wait)
     }
 
     /// An empty batch for `call_batch` or `send_batch`.
@@ -311,7 +338,7 @@ impl Engine {
     /// Sends `outgoing` and waits for its result.
     pub(crate) fn run_any(&self, py: Python<'_>, outgoing: Outgoing) -> PyResult<Py<PyAny>> {
         match outgoing {
-            Outgoing::One(request) => self.run(py, &request),
+            Outgoing::One(request) => self.exchange(py, &request),
             Outgoing::Transaction(batch) => self.run_batch(py, batch, !self.is_sharded()),
             Outgoing::Split(batch) => self.run_spread(py, batch, &Shape::Only, self.deadline(Instant::now())),
         }
@@ -334,7 +361,7 @@ impl Engine {
         if self.is_sharded() && !transaction {
             return self.run_spread(py, batch, &Shape::List, self.deadline(Instant::now()));
         }
-        self.run(py, &batch.whole(transaction)?)
+        self.exchange(py, &batch.whole(transaction)?)
     }
 
     /// Sends `batch` on the running loop.
@@ -354,7 +381,7 @@ impl Engine {
     }
 
     /// Sends `request` and waits for its result.
-    pub(crate) fn run(&self, py: Python<'_>, request: &Request) -> PyResult<Py<PyAny>> {
+    pub(crate) fn exchange(&self, py: Python<'_>, request: &Request) -> PyResult<Py<PyAny>> {
         let mut now = Instant::now();
         let deadline = self.deadline(now);
         let mut attempts = Attempts::default();

@@ -11,6 +11,8 @@ mod blocking;
 #[cfg(feature = "python")]
 mod codec;
 #[cfg(feature = "python")]
+mod command;
+#[cfg(feature = "python")]
 mod config;
 #[cfg(feature = "python")]
 mod control;

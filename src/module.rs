@@ -6,6 +6,7 @@ use pyo3::types::{PyDict, PyModule};
 
 use crate::batch::Batch;
 use crate::codec::Codec;
+use crate::command::Command;
 use crate::config::Server;
 use crate::control::BoundConnection;
 use crate::engine::Engine;
@@ -31,6 +32,7 @@ fn _core(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Batch>()?;
     module.add_class::<BoundConnection>()?;
     module.add_class::<Codec>()?;
+    module.add_class::<Command>()?;
     module.add_class::<Engine>()?;
     module.add_class::<KeyMaker>()?;
     module.add_class::<Server>()?;

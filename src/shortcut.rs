@@ -6,7 +6,7 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyNotImplemented, PyType};
+use pyo3::types::{PyDict, PyList, PyNotImplemented, PyString, PyType};
 
 use crate::argument;
 use crate::codec::Codec;
@@ -38,7 +38,7 @@ impl Shortcuts {
     fn new(keys: Py<KeyMaker>, cache: &Bound<'_, PyType>, client: &Bound<'_, PyType>) -> PyResult<Self> {
         Ok(Self {
             keys,
-            cache: Seal::new(cache, &["make_and_validate_key", "make_key", "validate_key"])?,
+            cache: Seal::new(cache, &["make_and_validate_key", "make_key", "validate_key", "encode", "decode"])?,
             client: Seal::new(client, &["get", "aget", "set", "aset", "encode", "decode"])?,
             client_many: Seal::new(client, &["get_many", "aget_many", "set_many", "aset_many", "encode", "decode"])?,
             get: Spec::plain("GET", false, (1, 1, 1), Sharding::OneSlot),
@@ -46,6 +46,25 @@ impl Shortcuts {
             mget: Spec::plain("MGET", false, (1, -1, 1), Sharding::Split(Merge::List)),
             mset: Spec::plain("MSET", true, (1, -1, 2), Sharding::Split(Merge::Done)),
         })
+    }
+
+    /// What `cache.make_and_validate_key(key, version=version)` is.
+    #[pyo3(signature = (cache, key, version, /))]
+    fn made_key<'py>(
+        &self,
+        cache: &Bound<'py, PyAny>,
+        key: &Bound<'py, PyAny>,
+        version: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = cache.py();
+        if self.cache.holds(cache)?
+            && let Some(made) = self.keys.get().valid(cache, key, version)?
+        {
+            return Ok(PyString::new(py, &made).into_any());
+        }
+        let named = PyDict::new(py);
+        named.set_item(intern!(py, "version"), version)?;
+        cache.call_method(intern!(py, "make_and_validate_key"), (key,), Some(&named))
     }
 
     /// The shortcut of one client.
@@ -94,6 +113,13 @@ impl Shortcut {
         Ok(own.get_item(intern!(py, "_cache"))?.is_some_and(|current| current.is(client))
             && self.common.get().cache.holds_with(cache, own)?
             && seal.holds(client)?)
+    }
+
+    /// The codec's own method, or the cache's if that, or the client's, is not as it was written.
+    fn direct<'py>(&self, cache: &Bound<'py, PyAny>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+        let common = self.common.get();
+        let owner = if self.is_open(cache, &common.client)? { self.codec.bind(cache.py()).as_any() } else { cache };
+        owner.getattr(name)
     }
 
     fn get_request(&self, key: &str, engine: &Engine) -> Request {
@@ -220,7 +246,7 @@ impl Shortcut {
             return Ok(declined(py));
         };
         let engine = self.engine.get();
-        let data = guarded(|| engine.run(py, &self.get_request(&key, engine)))?;
+        let data = guarded(|| engine.exchange(py, &self.get_request(&key, engine)))?;
         self.found(data.bind(py), default)
     }
 
@@ -236,6 +262,24 @@ impl Shortcut {
         let engine = self.async_engine.get();
         let request = self.get_request(&key, engine);
         guarded(|| engine.submit(cache.py(), request)).map(Some)
+    }
+
+    /// What `cache.decode` is, without the methods between.
+    #[pyo3(signature = (cache, /))]
+    fn decoder<'py>(&self, cache: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.direct(cache, intern!(cache.py(), "decode"))
+    }
+
+    /// What `cache.encode` is, without the methods between.
+    #[pyo3(signature = (cache, /))]
+    fn encoder<'py>(&self, cache: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.direct(cache, intern!(cache.py(), "encode"))
+    }
+
+    /// What makes values of raw replies to GET; `default` stands for a missing one.
+    #[pyo3(signature = (default, /))]
+    fn finder(slf: Py<Self>, default: Py<PyAny>) -> Finder {
+        Finder { shortcut: slf, default }
     }
 
     /// The value of a raw reply to GET, or `default`.
@@ -267,7 +311,7 @@ impl Shortcut {
     ) -> PyResult<bool> {
         let engine = self.engine.get();
         let Some(request) = self.set_request(cache, key, value, timeout, version, engine)? else { return Ok(false) };
-        guarded(|| engine.run(cache.py(), &request))?;
+        guarded(|| engine.exchange(cache.py(), &request))?;
         Ok(true)
     }
 
@@ -360,5 +404,25 @@ impl Shortcut {
         let request = self.set_many_request(cache, data, timeout, version, engine)?;
         let Some(request) = request else { return Ok(None) };
         guarded(|| engine.submit_any(cache.py(), request)).map(Some)
+    }
+}
+
+/// Makes values of raw replies to GET.
+#[pyclass(frozen, module = "django_cachex._core")]
+struct Finder {
+    shortcut: Py<Shortcut>,
+    default: Py<PyAny>,
+}
+
+#[pymethods]
+impl Finder {
+    fn __call__<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.shortcut.get().found(data, self.default.bind(data.py()))
+    }
+
+    // The signature is PyO3's.
+    #[allow(clippy::needless_pass_by_value)]
+    fn __traverse__(&self, visit: pyo3::gc::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.default)
     }
 }

@@ -138,7 +138,7 @@ impl Spread {
             .iter()
             .map(|reply| reply.as_ref().map_or_else(|| py.None(), |reply| reply.clone_ref(py)))
             .collect();
-        self.batch.results(py, &replies)
+        self.batch.items(py, &replies)
     }
 
     pub(crate) fn visit(&self, visit: &pyo3::gc::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {

@@ -1,0 +1,115 @@
+//! A command about to be sent, as a declaration builds it.
+
+use pyo3::exceptions::PyException;
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use pyo3::types::{PyTuple, PyType};
+use pyo3::{PyTraverseError, intern};
+
+use crate::errors::{self, Kind};
+use crate::spec::Spec;
+
+/// A command about to be sent: what follows the name, and what becomes of the reply.
+#[pyclass(frozen, module = "django_cachex._core")]
+pub(crate) struct Command {
+    /// Makes the result out of the raw reply.
+    #[pyo3(get)]
+    pub(crate) reply: Py<PyAny>,
+    #[pyo3(get)]
+    pub(crate) args: Py<PyTuple>,
+    /// The command, where it is another than the declared one.
+    #[pyo3(get)]
+    pub(crate) spec: Option<Py<Spec>>,
+    /// Makes the exception to raise out of the server's refusal, where that is another.
+    #[pyo3(get)]
+    pub(crate) refused: Option<Py<PyAny>>,
+    /// The index of the server that must serve it.
+    #[pyo3(get)]
+    pub(crate) at: Option<usize>,
+    /// How many seconds the server may wait before it answers, 0 for ever.
+    #[pyo3(get)]
+    pub(crate) wait: Option<f64>,
+}
+
+#[pymethods]
+impl Command {
+    #[new]
+    #[pyo3(signature = (reply, *args, spec = None, refused = None, at = None, wait = None))]
+    fn new(
+        reply: Py<PyAny>,
+        args: Py<PyTuple>,
+        spec: Option<Py<Spec>>,
+        refused: Option<Py<PyAny>>,
+        at: Option<usize>,
+        wait: Option<f64>,
+    ) -> Self {
+        Self { reply, args, spec, refused, at, wait }
+    }
+
+    /// `Command[int]` is `Command`.
+    #[classmethod]
+    fn __class_getitem__(class: Py<PyType>, _item: &Bound<'_, PyAny>) -> Py<PyType> {
+        class
+    }
+
+    // The signature is PyO3's.
+    #[allow(clippy::needless_pass_by_value)]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.reply)?;
+        visit.call(&self.args)?;
+        visit.call(&self.refused)
+    }
+}
+
+/// What `refused` makes of an error, if the error is a server's refusal.
+pub(crate) fn refusal(py: Python<'_>, refused: Option<&Py<PyAny>>, error: PyErr) -> PyErr {
+    let Some(refused) = refused else { return error };
+    let is_refusal = errors::class(py, Kind::Response).map(|class| error.is_instance(py, class.as_any()));
+    if !is_refusal.unwrap_or(false) {
+        return error;
+    }
+    let value = error.value(py);
+    match refused.call1(py, (value,)) {
+        Ok(made) if made.bind(py).is(value) => error,
+        Ok(made) => {
+            let made = PyErr::from_value(made.into_bound(py));
+            made.set_cause(py, Some(error));
+            made
+        }
+        Err(failure) => failure,
+    }
+}
+
+/// One call that is queued on a pipeline.
+pub(crate) struct Call {
+    pub(crate) name: std::sync::Arc<str>,
+    /// How many replies it gets. With one, `reply` gets that and not a list.
+    pub(crate) replies: usize,
+    pub(crate) reply: Py<PyAny>,
+    pub(crate) refused: Option<Py<PyAny>>,
+}
+
+impl Call {
+    /// The result, or the exception that stands for it. What is no `Exception`, as an interrupt, is raised.
+    pub(crate) fn outcome<'py>(&self, py: Python<'py>, replies: &[Bound<'py, PyAny>]) -> PyResult<Bound<'py, PyAny>> {
+        let failed = replies.iter().find(|reply| reply.is_instance_of::<PyException>());
+        let made = match (failed, replies) {
+            (Some(failed), _) => {
+                let error = PyErr::from_value(failed.clone());
+                Err(refusal(py, self.refused.as_ref(), error))
+            }
+            (None, [reply]) => self.reply.bind(py).call1((reply,)),
+            (None, replies) => self.reply.bind(py).call1((replies.to_vec(),)),
+        };
+        match made {
+            Err(error) if error.is_instance_of::<PyException>(py) => Ok(error.into_value(py).into_bound(py).into_any()),
+            made => made,
+        }
+    }
+
+    /// Says in an exception where in the pipeline it comes from.
+    pub(crate) fn note(&self, error: &Bound<'_, PyAny>, position: usize) -> PyResult<()> {
+        let text = format!("at position {position} of the pipeline: {}", self.name);
+        error.call_method1(intern!(error.py(), "add_note"), (text,)).map(drop)
+    }
+}
