@@ -38,14 +38,22 @@ class Caller:
         mode: `"sync"`, `"async"`, `"queued"` or `"aqueued"`.
     """
 
-    def __init__(self, mode: Mode, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
+    def __init__(
+        self,
+        mode: Mode,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+        *,
+        before: Callable[[], None] = lambda: None,
+    ) -> None:
         """Prepare to call.
 
         Args:
             mode: Which of the twins; "queued" and "aqueued" send one command through a pipeline of either kind.
             loop_factory: What makes the loop; None: asyncio's own.
+            before: What to do before each call.
         """
         self.mode = mode
+        self._before = before
         self._runner = asyncio.Runner(loop_factory=loop_factory)
 
     def __repr__(self) -> str:
@@ -86,6 +94,7 @@ class Caller:
         Returns:
             What it returns, awaited if need be.
         """
+        self._before()
         if self.is_queued:
             return self._queue(method, args, kwargs)
         if not self.is_async:
@@ -93,8 +102,8 @@ class Caller:
             return list(result) if inspect.isgenerator(result) else result
         result = twin(method)(*args, **kwargs)
         if inspect.isasyncgen(result):
-            return self.run(_listed(result))
-        return self.run(result) if inspect.isawaitable(result) else result
+            return self._drive(_listed(result))
+        return self._drive(result) if inspect.isawaitable(result) else result
 
     def _queue(self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Send one command through a pipeline, with a neighbour before and after it."""
@@ -104,12 +113,16 @@ class Caller:
         getattr(pipeline, method.__name__)(*args, **kwargs)
         pipeline.has_key("a-neighbour")
         executed = pipeline.execute()
-        before, result, after = self.run(executed) if self.is_async else executed
+        before, result, after = self._drive(executed) if self.is_async else executed
         assert (before, after) == (False, False)
         return result
 
     def run[T](self, awaitable: Awaitable[T]) -> T:
         """Run something awaitable on the loop to its end and return its result."""
+        self._before()
+        return self._drive(awaitable)
+
+    def _drive[T](self, awaitable: Awaitable[T]) -> T:
         return self._runner.run(_awaited(awaitable))
 
     def every(self, calls: list[tuple[Any, ...]]) -> list[Any]:

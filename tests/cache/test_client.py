@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tests.caller import Caller
     from tests.servers import Server
 
+pytestmark = pytest.mark.standalone("about the classes and handles of the backends for one server")
+
 
 def test_methods_in_django_s_shapes(cache: RedisCache, call: Caller) -> None:
     client, key, other = cache._cache, cache.make_key("k"), cache.make_key("other")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.caller import Caller
     from tests.servers import Server
 
+pytestmark = pytest.mark.standalone("about the classes of the backends for one server")
+
 
 def test_classes(make_cache: Callable[..., RedisCache]) -> None:
     client_classes = [each._class for each in (RedisCache, ValkeyCache, make_cache())]

@@ -339,6 +339,7 @@ def test_versions(cache: RedisCache, call: Caller) -> None:
     assert call(cache.get, "k", version=2) == 3
 
 
+@pytest.mark.standalone("a cluster has one database")
 def test_clear_empties_the_whole_database(make_cache: Callable[..., RedisCache], server: Server, call: Caller) -> None:
     cache = make_cache(server.url_for(db=7))
     other = make_cache(server.url_for(db=7), KEY_PREFIX="other")

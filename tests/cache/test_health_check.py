@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tests.caller import Caller
     from tests.servers import Server
 
+pytestmark = pytest.mark.standalone("counts the PINGs of one server")
+
 INTERVAL = 0.1
 
 

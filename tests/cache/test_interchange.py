@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.caller import Caller
     from tests.servers import Server
 
+pytestmark = pytest.mark.standalone("Django's own backend knows no other topology")
+
 VALUES: list[Any] = [
     0,
     -5,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.caller import Caller
     from tests.servers import Server
 
+pytestmark = pytest.mark.standalone("counts the connections to one server")
+
 BLOCKING = "redis.BlockingConnectionPool"
 
 

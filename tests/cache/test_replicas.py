@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.caller import Caller
     from tests.servers import Family, Server
 
+pytestmark = pytest.mark.standalone("about several locations of one cache")
+
 
 @pytest.fixture(scope="module")
 def servers(family: Family) -> Iterator[list[Server]]:

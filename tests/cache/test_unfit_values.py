@@ -65,6 +65,7 @@ def test_on_undecodable_miss(
         cache.decode(b"garbage")
 
 
+@pytest.mark.standalone("counts the bytes that one server received")
 def test_max_value_size(make_cache: Callable[..., RedisCache], server: Server, call: Caller) -> None:
     cache = make_cache(OPTIONS={"serializer": Text, "max_value_size": 1000})
     call(cache.set, "k", "a" * 998)  # two quotes

@@ -26,6 +26,7 @@ def text(rng: random.Random, longest: int) -> str:
     return "".join(rng.choices(ALPHABET, k=rng.randint(0, longest)))
 
 
+@pytest.mark.one_slot
 def test_round_trip(cache: RedisCache, server: Server, call: Caller) -> None:
     keys = [
         "\r\n+OK\r\n",
@@ -60,6 +61,7 @@ def test_values_of_every_byte(cache: RedisCache, server: Server, call: Caller) -
     assert call(cache.get, "k") == value
 
 
+@pytest.mark.standalone("empties a database of its own")
 def test_nothing_beyond_the_prefix_is_deleted(
     make_cache: Callable[..., RedisCache], server: Server, call: Caller, record_property: Callable[[str, object], None]
 ) -> None:

@@ -100,6 +100,7 @@ def test_changing_what_is_walked(cache: RedisCache, call: Caller) -> None:
     assert call(cache.keys) == []
 
 
+@pytest.mark.standalone("walks a database of its own, step by step; see tests/cluster for several servers")
 def test_scan(make_cache: Callable[..., RedisCache], server: Server, call: Caller) -> None:
     cache = make_cache(server.url_for(db=9))
     assert call(cache.scan) == (0, [])
@@ -120,6 +121,7 @@ def test_scan(make_cache: Callable[..., RedisCache], server: Server, call: Calle
     assert call(cache.clear_all_versions) == 500
 
 
+@pytest.mark.standalone("walks a database of its own, step by step; see tests/cluster for several servers")
 def test_scan_by_type(make_cache: Callable[..., RedisCache], server: Server, call: Caller) -> None:
     cache = make_cache(server.url_for(db=9))
     call(cache.set, "s", 1)
@@ -188,6 +190,7 @@ def test_type(cache: RedisCache, server: Server, call: Caller, command: tuple[st
 # rename
 
 
+@pytest.mark.one_slot
 def test_rename(cache: RedisCache, server: Server, call: Caller) -> None:
     call(cache.set, "a", 1, 100)
     call(cache.set, "b", 2, None)
@@ -200,6 +203,7 @@ def test_rename(cache: RedisCache, server: Server, call: Caller) -> None:
     assert call(cache.type, "b") == "list"
 
 
+@pytest.mark.one_slot
 def test_renamenx(cache: RedisCache, call: Caller) -> None:
     call(cache.set, "a", 1, 100)
     call(cache.set, "b", 2)
@@ -210,6 +214,7 @@ def test_renamenx(cache: RedisCache, call: Caller) -> None:
     assert call(cache.ttl, "c") > 90
 
 
+@pytest.mark.one_slot
 @pytest.mark.parametrize("method", ["rename", "renamenx"])
 def test_renaming_nothing(cache: RedisCache, call: Caller, method: str) -> None:
     call(cache.set, "b", 2)
@@ -220,6 +225,7 @@ def test_renaming_nothing(cache: RedisCache, call: Caller, method: str) -> None:
     assert call(cache.get, "b") == 2
 
 
+@pytest.mark.one_slot
 @pytest.mark.parametrize("method", ["rename", "renamenx"])
 @pytest.mark.parametrize(
     ("versions", "src", "dst"),

@@ -41,6 +41,7 @@ def test_values_come_back(cache: RedisCache, server: Server, call_anyhow: Caller
     assert call_anyhow(cache.has_key, "k") is False
 
 
+@pytest.mark.one_slot
 def test_missing_key(cache: RedisCache, server: Server, call_anyhow: Caller) -> None:
     assert call_anyhow(cache.lpop, "k") is None
     assert call_anyhow(cache.rpop, "k") is None
@@ -232,6 +233,7 @@ def test_lpos_refused(cache: RedisCache, call_anyhow: Caller, options: dict[str,
         call_anyhow(cache.lpos, "k", "a", **options)
 
 
+@pytest.mark.one_slot
 @pytest.mark.parametrize(
     ("sides", "moved", "src", "dst"),
     [
@@ -261,6 +263,7 @@ def test_lmove_within_a_list(cache: RedisCache, call_anyhow: Caller) -> None:
     assert call_anyhow(cache.lrange, "k", 0, -1) == [3, 1, [2]]
 
 
+@pytest.mark.one_slot
 def test_lmove_between_versions(cache: RedisCache, call_anyhow: Caller) -> None:
     call_anyhow(cache.rpush, "k", 1, 2, 3, 4, version=1)
     assert call_anyhow(cache.lmove, "k", "k", version_src=1, version_dst=2) == 1
@@ -304,6 +307,7 @@ def test_versions_and_keywords(cache: RedisCache, call_anyhow: Caller) -> None:
     assert call_anyhow(cache.has_key, "k", 2) is False
 
 
+@pytest.mark.one_slot
 def test_wrong_type(cache: RedisCache, call_anyhow: Caller) -> None:
     call_anyhow(cache.hset, "k", "f", 1)
     call_anyhow(cache.rpush, "list", 1)
@@ -332,6 +336,7 @@ def test_wrong_type(cache: RedisCache, call_anyhow: Caller) -> None:
     assert call_anyhow(cache.hgetall, "k") == {"f": 1}
 
 
+@pytest.mark.one_slot
 def test_undecodable_values(cache: RedisCache, server: Server, call_anyhow: Caller) -> None:
     server.command("RPUSH", cache.make_key("k"), b"\x80nothing", "1", b"\x80nothing")
     for method, *args in ((cache.lrange, 0, -1), (cache.lindex, 0), (cache.lmove, "k2"), (cache.rpop, 2)):
@@ -357,6 +362,7 @@ def test_results_do_not_depend_on_the_protocol(
     assert call_anyhow(cache.lpop, "k", 2) == [1, [2]]
 
 
+@pytest.mark.one_slot
 def test_client_takes_made_keys(cache: RedisCache, call: Caller) -> None:
     client, key, other = cache._cache, cache.make_key("k"), cache.make_key("other")
     assert call(client.rpush, key, 1, 2, 3, 4) == 4

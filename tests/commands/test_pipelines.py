@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from django_cachex.cache import RedisCache
     from tests.caller import Caller
     from tests.servers import Server
+    from tests.topologies import Topology
+
+pytestmark = pytest.mark.one_slot
 
 MIB = 1 << 20
 
@@ -376,7 +379,7 @@ def test_results_are_those_of_direct_methods(make_cache: Callable[..., RedisCach
         ("xreadgroup", ("g", "c", {"x": ">"}), {}), ("xpending", ("x", "g"), {}), ("xack", ("x", "g", "5-5"), {}),
         ("expire", ("x", timedelta(seconds=9)), {}), ("ttl", ("x",), {}), ("persist", ("x",), {}), ("type", ("z",), {}),
         ("type", ("x",), {}), ("rename", ("x", "y"), {}), ("renamenx", ("y", "h"), {}),
-        ("eval_script", ("return {KEYS[1], ARGV[1]}",), {"keys": ["k"], "args": [5]}),
+        ("eval_script", ("return {KEYS[1], ARGV[1]}",), {"keys": [cache.make_key("k")], "args": [5]}),
         ("eval", ("return 1.9", 0), {}),
     ]  # fmt: skip
     direct = [getattr(cache, name)(*args, **kwargs) for name, args, kwargs in calls]
@@ -402,17 +405,18 @@ def test_scripts(cache: RedisCache, pipe: Maker, server: Server) -> None:
     assert isinstance(results[1], NoScriptError)
 
 
-def test_one_transaction_or_none(cache: RedisCache, server: Server, call: Caller) -> None:
+def test_one_transaction_or_none(cache: RedisCache, topology: Topology, server: Server, call: Caller) -> None:
     for transaction in (True, False):
         pipe = Maker(call, transaction=transaction)
         before = calls_of(server, "multi", "exec", "set")
         pipe.execute(pipe(cache).set("a", 1).set("b", 2))
         after = calls_of(server, "multi", "exec", "set")
         assert [after[name] - before[name] for name in after] == [transaction, transaction, 2]
-    assert cache.pipeline()._transaction is True
-    assert cache.apipeline()._transaction is True
+    assert cache.pipeline()._transaction is not topology.is_sharded
+    assert cache.apipeline()._transaction is not topology.is_sharded
 
 
+@pytest.mark.standalone("about several locations of one cache")
 def test_everything_goes_to_the_write_server(
     make_cache: Callable[..., RedisCache], server: Server, pipe: Maker
 ) -> None:

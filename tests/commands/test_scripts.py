@@ -78,12 +78,13 @@ def test_raw_replies(cache: RedisCache, call_anyhow: Caller, expression: str, ex
 def test_arguments(cache: RedisCache, call_anyhow: Caller) -> None:
     args = ["ü", b"\xff\x00", 7, -(10**30), 0.5, True, False, ""]
     sent = ["ü".encode(), b"\xff\x00", b"7", b"-1" + b"0" * 30, b"0.5", b"1", b"0", b""]
-    assert call_anyhow(cache.eval_script, ECHO, keys=["k", "l"], args=args) == [[b"k", b"l"], sent]
+    assert call_anyhow(cache.eval_script, ECHO, keys=["{t}k", "{t}l"], args=args) == [[b"{t}k", b"{t}l"], sent]
     assert call_anyhow(cache.eval_script, ECHO, args=args) == [[], sent]
     assert call_anyhow(cache.eval_script, ECHO, keys=["k"]) == [[b"k"], []]
-    assert call_anyhow(cache.eval_script, ECHO, keys=(key for key in "kl"), args=iter([1])) == [[b"k", b"l"], [b"1"]]
+    keys = ("{t}" + key for key in "kl")
+    assert call_anyhow(cache.eval_script, ECHO, keys=keys, args=iter([1])) == [[b"{t}k", b"{t}l"], [b"1"]]
     assert call_anyhow(cache.eval_script, ECHO, keys="key", args=b"arg") == [[b"key"], [b"arg"]]
-    assert call_anyhow(cache.eval, ECHO, 2, "k", "l", *args) == [[b"k", b"l"], sent]
+    assert call_anyhow(cache.eval, ECHO, 2, "{t}k", "{t}l", *args) == [[b"{t}k", b"{t}l"], sent]
     assert call_anyhow(cache.eval, ECHO, 0) == [[], []]
 
 
@@ -165,15 +166,15 @@ def test_hooks_run_once(cache: RedisCache, server: Server, call_anyhow: Caller) 
 
     def pre(helpers: ScriptHelpers, keys: list[Any], args: list[Any]) -> tuple[list[Any], list[Any]]:
         seen.append((type(helpers), keys, args))
-        return [*keys, "l"], [*args, 2]
+        return [*keys, "{t}l"], [*args, 2]
 
     def post(helpers: ScriptHelpers, result: Any) -> Any:
         seen.append(type(helpers))
         return {"made of": result}
 
-    found = call_anyhow(cache.eval_script, ECHO, keys=("k",), args=(1,), pre_hook=pre, post_hook=post)
-    assert found == {"made of": [[b"k", b"l"], [b"1", b"2"]]}
-    assert seen == [(ScriptHelpers, ["k"], [1]), ScriptHelpers]
+    found = call_anyhow(cache.eval_script, ECHO, keys=("{t}k",), args=(1,), pre_hook=pre, post_hook=post)
+    assert found == {"made of": [[b"{t}k", b"{t}l"], [b"1", b"2"]]}
+    assert seen == [(ScriptHelpers, ["{t}k"], [1]), ScriptHelpers]
     assert [type(part) for part in seen[0][1:]] == [list, list]
 
 
@@ -224,6 +225,7 @@ def test_digest() -> None:
 # Hooks of the package
 
 
+@pytest.mark.one_slot
 def test_keys_only(cache: RedisCache, server: Server, call_anyhow: Caller) -> None:
     assert call_anyhow(cache.eval_script, SET, keys=["k"], args=["v"], pre_hook=keys_only_pre) == b"OK"
     assert server.command("GET", cache.make_key("k")) == b"v"
@@ -250,6 +252,7 @@ def test_decode_single_of_nothing(cache: RedisCache, call_anyhow: Caller) -> Non
         call_anyhow(cache.eval_script, "return 'no pickle'", post_hook=decode_single_post)
 
 
+@pytest.mark.one_slot
 def test_decode_list(cache: RedisCache, call_anyhow: Caller) -> None:
     cache.set_many({"a": 1, "b": [2], "c": "three"})
     hooks = {"pre_hook": keys_only_pre, "post_hook": decode_list_post}

@@ -34,10 +34,15 @@ def slow(server: Server) -> Iterator[Server]:
     server.command("SLOWLOG", "RESET")
 
 
-def test_info(cache: RedisCache, server: Server, call: Caller) -> None:
+@pytest.mark.standalone("which of several servers answers is the topology's business")
+def test_info_is_about_the_server(cache: RedisCache, server: Server, call: Caller) -> None:
+    assert call(cache.info)["tcp_port"] == server.plain_port
+
+
+def test_info(cache: RedisCache, call: Caller) -> None:
     call(cache.set, "k", 1, 100)
     found = call(cache.info)
-    assert found["tcp_port"] == server.plain_port
+    assert type(found["tcp_port"]) is int
     assert type(found["redis_version"]) is str
     assert type(found["used_memory"]) is int
     assert type(found["mem_fragmentation_ratio"]) is float
@@ -56,6 +61,7 @@ def test_one_section(cache: RedisCache, call: Caller) -> None:
     assert call(cache._cache.info, "cpu").keys() == call(cache.info, "cpu").keys()
 
 
+@pytest.mark.standalone("a cluster tells the log of one primary alone")
 def test_slowlog(cache: RedisCache, slow: Server, call: Caller) -> None:
     call(cache.set, "k", "v")
     call(cache.get_many, ["k", "l"])
@@ -75,6 +81,7 @@ def test_slowlog(cache: RedisCache, slow: Server, call: Caller) -> None:
     assert call(cache.slowlog_get, 0) == []
 
 
+@pytest.mark.standalone("a cluster tells the log of one primary alone")
 def test_slow_commands_that_are_no_text(cache: RedisCache, slow: Server, call: Caller) -> None:
     call(cache.set, "k", b"\xff\xfe")
     (row,) = [row for row in call(cache.slowlog_get) if row["command"][0] == "SET"]
@@ -82,6 +89,7 @@ def test_slow_commands_that_are_no_text(cache: RedisCache, slow: Server, call: C
     assert {type(word) for word in row["command"]} == {str}
 
 
+@pytest.mark.standalone("a cluster tells the log of one primary alone")
 def test_slowlog_len(cache: RedisCache, slow: Server, call: Caller) -> None:
     slow.command("CONFIG", "SET", "slowlog-log-slower-than", -1)
     slow.command("SLOWLOG", "RESET")
@@ -93,6 +101,7 @@ def test_slowlog_len(cache: RedisCache, slow: Server, call: Caller) -> None:
     assert call(cache.slowlog_len) >= 1
 
 
+@pytest.mark.standalone("a cluster tells the log of one primary alone")
 def test_more_slow_commands_than_are_told(cache: RedisCache, slow: Server, call: Caller) -> None:
     for _ in range(15):
         call(cache.get, "k")

@@ -136,6 +136,7 @@ def test_srandmember_of_what_is_not_hashable(cache: RedisCache, call_anyhow: Cal
     assert call_anyhow(cache.srandmember, "k", -2) == [[1], [1]]
 
 
+@pytest.mark.one_slot
 def test_smove(cache: RedisCache, call_anyhow: Caller) -> None:
     assert call_anyhow(cache.smove, "a", "b", 1) is False
     call_anyhow(cache.sadd, "a", 1, "x")
@@ -146,6 +147,7 @@ def test_smove(cache: RedisCache, call_anyhow: Caller) -> None:
     assert call_anyhow(cache.type, "a") is None
 
 
+@pytest.mark.one_slot
 @pytest.mark.parametrize(
     ("versions", "src", "dst"),
     [
@@ -190,6 +192,7 @@ def fill(cache: RedisCache, call: Caller, version: int | None = None) -> None:
     call(cache.sadd, "c", 1, "x", version=version)
 
 
+@pytest.mark.one_slot
 @pytest.mark.parametrize(("method", "keys", "expected"), COMBINED, ids=str)
 def test_combined(cache: RedisCache, call_anyhow: Caller, method: str, keys: list[str], expected: set[Any]) -> None:
     fill(cache, call_anyhow)
@@ -201,6 +204,7 @@ def test_combined(cache: RedisCache, call_anyhow: Caller, method: str, keys: lis
     assert call_anyhow(getattr(cache, method), keys, version=2) == set()
 
 
+@pytest.mark.one_slot
 @pytest.mark.parametrize(("method", "keys", "expected"), COMBINED, ids=str)
 def test_combined_and_stored(
     cache: RedisCache, call_anyhow: Caller, method: str, keys: list[str], expected: set[Any]
@@ -217,6 +221,7 @@ def test_combined_and_stored(
     assert call_anyhow(store, "a", ["a", *keys[1:]]) == call_anyhow(cache.scard, "a")
 
 
+@pytest.mark.one_slot
 @pytest.mark.parametrize("method", ["sdiffstore", "sinterstore", "sunionstore"])
 @pytest.mark.parametrize(
     ("versions", "dest", "keys"),
@@ -403,6 +408,7 @@ def test_members_that_cannot_be_read(cache: RedisCache, server: Server, call_any
             call_anyhow(method, *args)
 
 
+@pytest.mark.one_slot
 def test_other_types(cache: RedisCache, call_anyhow: Caller) -> None:
     call_anyhow(cache.set, "k", "v")
     call_anyhow(cache.sadd, "s", 1)
@@ -456,6 +462,7 @@ def test_versions_and_keywords(cache: RedisCache, call_anyhow: Caller) -> None:
     assert call_anyhow(cache.spop, key="k", count=None, version=2) == 2
 
 
+@pytest.mark.one_slot
 def test_on_the_client(cache: RedisCache, call: Caller) -> None:
     client, key = cache._cache, cache.make_key("k")
     assert call(client.sadd, key, 1, "a") == 2

@@ -164,6 +164,7 @@ def test_xrevrange(filled: RedisCache, call_anyhow: Caller) -> None:
 # Reading on
 
 
+@pytest.mark.one_slot
 def test_xread(filled: RedisCache, call_anyhow: Caller) -> None:
     filled.xadd("t", {"x": 1}, "1-0")
     assert call_anyhow(filled.xread, {"s": "0-0"}) == {"s": ENTRIES}
@@ -180,6 +181,7 @@ def test_xread(filled: RedisCache, call_anyhow: Caller) -> None:
         call_anyhow(filled.xread, {"s": "x"})
 
 
+@pytest.mark.one_slot
 def test_streams_are_called_as_the_caller_calls_them(
     make_cache: Callable[..., RedisCache], call_anyhow: Caller
 ) -> None:
@@ -216,6 +218,7 @@ def test_waiting_in_vain(
         call(cache.xread, {"s": "0"}, block=-1)
 
 
+@pytest.mark.one_slot
 @pytest.mark.parametrize("block", [0, 10_000])
 def test_waiting_for_news(cache: RedisCache, server: Server, call: Caller, block: int) -> None:
     cache.xgroup_create("s", "g", mkstream=True)
@@ -348,6 +351,7 @@ def test_xgroup_delconsumer(grouped: RedisCache, call_anyhow: Caller) -> None:
         call_anyhow(grouped.xgroup_delconsumer, "none", "g", "c")
 
 
+@pytest.mark.one_slot
 def test_xreadgroup(filled: RedisCache, call_anyhow: Caller) -> None:
     filled.xadd("t", {"x": 1}, "1-0")
     filled.xgroup_create("s", "g", "0")

@@ -1,0 +1,68 @@
+"""What tests of clusters may ask for: a cluster that is whole, and caches on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from django_cachex.cache import RedisClusterCache
+from tests.cluster.places import Places
+from tests.cluster_servers import Cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.servers import Family
+
+__all__ = ["cache", "cluster", "make_cache", "places", "running_cluster", "start_cluster"]
+
+
+@pytest.fixture(scope="session")
+def running_cluster(family: Family) -> Iterator[Cluster]:
+    """The cluster that all tests share."""
+    with Cluster(family) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(running_cluster: Cluster) -> Iterator[Cluster]:
+    """A cluster of three primaries with a replica each: leave all of its nodes running, whoever has which slots."""
+    yield running_cluster
+    running_cluster.settle()
+
+
+@pytest.fixture
+def start_cluster(family: Family) -> Iterator[Callable[..., Cluster]]:
+    """Start a cluster for one test alone: `start_cluster(password="x")`; takes the arguments of `Cluster`."""
+    started: list[Cluster] = []
+
+    def start(**options: Any) -> Cluster:
+        started.append(Cluster(family, **options))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.stop()
+
+
+@pytest.fixture
+def make_cache(running_cluster: Cluster, key_prefix: str) -> Callable[..., RedisClusterCache]:
+    """Make caches: `make_cache(OPTIONS={...})`; `location` for another place than the shared cluster."""
+
+    def make(location: str | list[str] | None = None, **params: Any) -> RedisClusterCache:
+        return RedisClusterCache(location or running_cluster.urls, {"KEY_PREFIX": key_prefix, **params})
+
+    return make
+
+
+@pytest.fixture
+def cache(make_cache: Callable[..., RedisClusterCache]) -> RedisClusterCache:
+    """A cache with default settings, and a key prefix of its own."""
+    return make_cache()
+
+
+@pytest.fixture
+def places(cluster: Cluster, cache: RedisClusterCache) -> Places:
+    """Where the keys of `cache` are on `cluster`."""
+    return Places(cluster, cache)
