@@ -6,7 +6,7 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyNotImplemented, PyString, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PyNotImplemented, PyString, PyType};
 
 use crate::argument;
 use crate::codec::Codec;
@@ -113,13 +113,6 @@ impl Shortcut {
         Ok(own.get_item(intern!(py, "_cache"))?.is_some_and(|current| current.is(client))
             && self.common.get().cache.holds_with(cache, own)?
             && seal.holds(client)?)
-    }
-
-    /// The codec's own method, or the cache's if that, or the client's, is not as it was written.
-    fn direct<'py>(&self, cache: &Bound<'py, PyAny>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
-        let common = self.common.get();
-        let owner = if self.is_open(cache, &common.client)? { self.codec.bind(cache.py()).as_any() } else { cache };
-        owner.getattr(name)
     }
 
     fn get_request(&self, key: &str, engine: &Engine) -> Request {
@@ -264,16 +257,11 @@ impl Shortcut {
         guarded(|| engine.submit(cache.py(), request)).map(Some)
     }
 
-    /// What `cache.decode` is, without the methods between.
+    /// What makes values of raw replies, or `None` if `encode` or `decode` of cache or client is not as it was written.
     #[pyo3(signature = (cache, /))]
-    fn decoder<'py>(&self, cache: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.direct(cache, intern!(cache.py(), "decode"))
-    }
-
-    /// What `cache.encode` is, without the methods between.
-    #[pyo3(signature = (cache, /))]
-    fn encoder<'py>(&self, cache: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.direct(cache, intern!(cache.py(), "encode"))
+    fn values(&self, cache: &Bound<'_, PyAny>) -> PyResult<Option<Values>> {
+        let open = self.is_open(cache, &self.common.get().client)?;
+        Ok(open.then(|| Values { codec: self.codec.clone_ref(cache.py()) }))
     }
 
     /// What makes values of raw replies to GET; `default` stands for a missing one.
@@ -404,6 +392,45 @@ impl Shortcut {
         let request = self.set_many_request(cache, data, timeout, version, engine)?;
         let Some(request) = request else { return Ok(None) };
         guarded(|| engine.submit_any(cache.py(), request)).map(Some)
+    }
+}
+
+/// Makes values of raw replies.
+#[pyclass(frozen, module = "django_cachex._core")]
+pub(crate) struct Values {
+    codec: Py<Codec>,
+}
+
+#[pymethods]
+impl Values {
+    /// What is stored for a value.
+    #[pyo3(signature = (value, /))]
+    fn encode<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.codec.get().encode(value)
+    }
+
+    /// The value that a string reply stands for, `None` for the server's nil.
+    #[pyo3(signature = (reply, /))]
+    fn one<'py>(&self, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if reply.is_none() {
+            return Ok(reply.clone());
+        }
+        if !reply.is_exact_instance_of::<PyBytes>() {
+            let text = format!("unexpected reply of type {}", reply.get_type().qualname()?);
+            return Err(Error::new(Kind::Response, text).into());
+        }
+        self.codec.get().decode(reply)
+    }
+
+    /// The values that an array reply stands for.
+    #[pyo3(signature = (reply, /))]
+    fn all<'py>(&self, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let Ok(items) = reply.cast::<PyList>() else {
+            let text = format!("unexpected reply of type {}", reply.get_type().qualname()?);
+            return Err(Error::new(Kind::Response, text).into());
+        };
+        let values = items.iter().map(|item| self.one(&item)).collect::<PyResult<Vec<_>>>()?;
+        PyList::new(reply.py(), values)
     }
 }
 
