@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from django_cachex._core import Spec
+from django_cachex.client.default import KeyValueCacheClient
 from django_cachex.client.transaction import check, refuse
 from django_cachex.commands import strings
 from django_cachex.commands.command import Command, Queued, Transaction, command
@@ -19,7 +20,7 @@ from django_cachex.commands.sets import SetCommands
 from django_cachex.commands.sorted_sets import SortedSetCommands
 from django_cachex.commands.streams import StreamCommands
 from django_cachex.commands.ttl import TtlCommands
-from django_cachex.exceptions import NotSupportedError
+from django_cachex.exceptions import NotSupportedError, ResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
@@ -33,21 +34,13 @@ _MULTI = Spec("MULTI", write=True, keys=(0, 0, 0))
 _EXEC = Spec("EXEC", write=True, keys=(0, 0, 0))
 
 
-class _Call:
-    """A queued call that has another number of replies than one.
+# A queued call: what it is named after, how many replies it gets if they come as a list, what makes its result of them,
+# and what makes another exception of the server's refusal.
+type _Call = tuple[Spec, int | None, Callable[[Any], Any], Callable[[ResponseError], Exception] | None]
 
-    Attributes:
-        spec: what the call is named after.
-        replies: how many there are.
-        reply: makes the result out of the list of them.
-    """
-
-    __slots__ = ("replies", "reply", "spec")
-
-    def __init__(self, spec: Spec, replies: int, reply: Callable[[list[Any]], Any]) -> None:
-        self.spec = spec
-        self.replies = replies
-        self.reply = reply
+_SET = Spec("SET", write=True)
+# The same for every plain one that is queued.
+_STORED: _Call = (_SET, None, done, None)
 
 
 class BasePipeline(
@@ -77,11 +70,13 @@ class BasePipeline(
         self._version = version
         self._engine = self._engine_of(self._client)
         self._batch = self._engine.batch()
-        self._calls: list[Command[Any] | _Call] = []
+        self._calls: list[_Call] = []
         # Each command asks for them: looked up once.
         self._make_key = cache.make_and_validate_key
         self.encode = self._client.encode  # type: ignore[method-assign]
         self.decode = self._client.decode  # type: ignore[method-assign]
+        # The same for every GET whose default is None.
+        self._got: _Call = self._get(None)
 
     @staticmethod
     def _engine_of(client: Any) -> Any:
@@ -107,12 +102,9 @@ class BasePipeline(
             return self._push_several(spec, built)
         if built.wait is not None:
             raise NotSupportedError(f"{spec.name.lower()} with block", type(self).__name__)
-        if built.spec is None:
-            built.spec = spec
-        self._batch.push((built.spec, built.args))
-        # They are packed: no need to keep large values twice.
-        built.args = ()
-        self._calls.append(built)
+        spec = built.spec or spec
+        self._batch.push((spec, built.args))
+        self._calls.append((spec, None, built.reply, built.refused))
         return self
 
     def _push_several(self, spec: Spec, built: Transaction[Any]) -> Self:
@@ -126,37 +118,37 @@ class BasePipeline(
             self._batch.push(*commands)
         else:
             self._batch.push((_MULTI, ()), *commands, (_EXEC, ()))
-            self._calls.append(_Call(spec, len(commands) + 2, lambda replies: reply(check(replies[-1]))))
+            self._calls.append((spec, len(commands) + 2, lambda replies: reply(check(replies[-1])), None))
             return self
-        self._calls.append(_Call(spec, len(commands), reply))
+        self._calls.append((spec, len(commands), reply, None))
         return self
 
     def _push_nothing(self, spec: Spec, result: Any) -> Self:
         """Queue a call that has its result already."""
-        self._calls.append(_Call(spec, 0, lambda _: result))
+        self._calls.append((spec, 0, lambda _: result, None))
         return self
 
-    def _take(self) -> tuple[Any, list[Command[Any] | _Call]]:
+    def _take(self) -> tuple[Any, list[_Call]]:
         batch, self._batch = self._batch, self._engine.batch()
         calls, self._calls = self._calls, []
         return batch, calls
 
-    def _results(self, calls: list[Command[Any] | _Call], replies: list[Any], raise_on_error: bool) -> list[Any]:  # noqa: FBT001
+    def _results(self, calls: list[_Call], replies: list[Any], raise_on_error: bool) -> list[Any]:  # noqa: FBT001
         results: list[Any] = []
         following = iter(replies)
-        for call in calls:
+        for spec, count, make, refused in calls:
             try:
-                if isinstance(call, Command):
+                if count is None:
                     reply = next(following)
                     if isinstance(reply, Exception):
-                        refuse(call, reply)
+                        refuse(refused, reply)
                 else:
-                    reply = check([next(following) for _ in range(call.replies)])
-                results.append(call.reply(reply))
+                    reply = check([next(following) for _ in range(count)])
+                results.append(make(reply))
             # Whatever the application's serializer or hook raises is this call's outcome.
             except Exception as error:
                 if raise_on_error:
-                    error.add_note(f"at position {len(results)} of the pipeline: {call.spec.name}")  # type: ignore[union-attr]
+                    error.add_note(f"at position {len(results)} of the pipeline: {spec.name}")
                     raise
                 # A traceback would keep this frame alive, and with it all results.
                 results.append(error.with_traceback(None))
@@ -176,20 +168,24 @@ class BasePipeline(
         """Return the value that stored *data* stands for; see ``KeyValueCache.decode``."""
         return self._client.decode(data)
 
-    def _found(self, data: Any) -> Any:
-        return self._client._found(data, None)  # noqa: SLF001 - of this package
-
     # Django's methods
 
-    @command("GET")
-    def get(self, key: str, default: Any = None, version: int | None = None) -> Command[Any]:
-        """Return the value at *key*, or *default* if there is none (GET)."""
-        if default is None:
-            return Command(self._found, self._key(key, version))
-        found = self._client._found  # noqa: SLF001 - of this package
-        return Command(lambda data: found(data, default), self._key(key, version))
+    def _get(self, default: Any) -> _Call:
+        client = self._client
+        usual = (getattr(getattr(client, name), "__func__", None) for name in ("_found", "decode"))
+        # Natively, unless that has been replaced.
+        if (*usual,) == (KeyValueCacheClient._found, KeyValueCacheClient.decode):  # noqa: SLF001 - of this package
+            return strings.GET, None, self._cache._shortcut.finder(default), None  # noqa: SLF001 - of this package
+        return strings.GET, None, lambda data: client._found(data, default), None  # noqa: SLF001 - of this package
 
-    @command("SET", write=True)
+    # What is queued most goes straight to the batch: building a command each time would take longer than sending it.
+
+    def get(self, key: str, default: Any = None, version: int | None = None) -> Self:
+        """Return the value at *key*, or *default* if there is none (GET)."""
+        self._batch.push((strings.GET, (self._key(key, version),)))
+        self._calls.append(self._got if default is None else self._get(default))
+        return self
+
     def set(
         self,
         key: str,
@@ -200,7 +196,7 @@ class BasePipeline(
         nx: bool = False,
         xx: bool = False,
         get: bool = False,
-    ) -> Command[Any]:
+    ) -> Self:
         """Store *value* at *key* (SET).
 
         Args:
@@ -222,14 +218,14 @@ class BasePipeline(
         """
         made, seconds = self._key(key, version), self._cache.get_backend_timeout(timeout)
         if not (nx or xx or get):
-            spec, args = strings.plain_set(made, self.encode(value), seconds)
-            return Command(done, *args, spec=spec)
+            self._batch.push(strings.plain_set(made, self.encode(value), seconds))
+            self._calls.append(_STORED)
+            return self
         optional = self._client._optional  # noqa: SLF001 - of this package
         built = strings.set_if(optional, made, self.encode(value), seconds, nx=nx, xx=xx, get=get)
-        if not get:
-            stored = built.reply
-            built.reply = lambda reply: True if stored(reply) else None
-        return built
+        stored = built.reply
+        reply = stored if get else lambda reply: True if stored(reply) else None
+        return self._push(_SET, Command(reply, *built.args, spec=built.spec))
 
     @command("SET", write=True)
     def add(
@@ -294,8 +290,9 @@ class BasePipeline(
         if not stored:
             return self._push_nothing(strings.MSET, [])
         built = strings.set_many(stored, self._cache.get_backend_timeout(timeout))
-        built.reply = lambda _: []  # type: ignore[assignment]
-        return self._push(strings.MSET, built)
+        if isinstance(built, Transaction):
+            return self._push(strings.MSET, Transaction(_no_failures, built.commands, spread=built.spread))
+        return self._push(strings.MSET, Command(_no_failures, *built.args, spec=built.spec))
 
     def delete_many(self, keys: Iterable[str], version: int | None = None) -> Self:
         """Delete *keys* (DEL); return how many existed, ``None`` if none were given."""
@@ -303,6 +300,10 @@ class BasePipeline(
         if not made:
             return self._push_nothing(strings.DEL, None)
         return self._push(strings.DEL, strings.delete_many(list(made)))
+
+
+def _no_failures(_: Any) -> list[str]:
+    return []
 
 
 class Pipeline(BasePipeline):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from django_cachex.exceptions import ResponseError
 
 if TYPE_CHECKING:
-    from django_cachex.commands.command import Command
+    from collections.abc import Callable
 
 __all__ = ["check", "refuse"]
 
@@ -21,9 +21,9 @@ def check(replies: Any) -> Any:
     return replies
 
 
-def refuse(built: Command[Any], error: Exception) -> NoReturn:
-    """Raise what *built* makes of the server's refusal."""
-    made = built.refused(error) if built.refused is not None and isinstance(error, ResponseError) else error
+def refuse(refused: Callable[[ResponseError], Exception] | None, error: Exception) -> NoReturn:
+    """Raise what *refused* makes of the server's refusal."""
+    made = refused(error) if refused is not None and isinstance(error, ResponseError) else error
     if made is error:
         raise error
     raise made from error
