@@ -297,3 +297,37 @@ impl From<Error> for PyErr {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redirect(text: &str) -> Option<(u16, String, u16)> {
+        let from = Address::Tcp { host: "asked".to_owned(), port: 1 };
+        match Redirect::of(text, &from)? {
+            Redirect::Moved { slot, host, port } => Some((slot, host, port)),
+            Redirect::Ask { host, port } => Some((0, host, port)),
+            Redirect::Later => Some((0, String::new(), 0)),
+        }
+    }
+
+    #[test]
+    fn redirects_name_a_server() {
+        assert_eq!(redirect("MOVED 3999 127.0.0.1:6381"), Some((3999, "127.0.0.1".to_owned(), 6381)));
+        assert_eq!(redirect("ASK 3999 [::1]:6381"), Some((0, "::1".to_owned(), 6381)));
+        assert_eq!(redirect("MOVED 1 ::1:6381"), Some((1, "::1".to_owned(), 6381)));
+        assert_eq!(redirect("MOVED 1 :6381"), Some((1, "asked".to_owned(), 6381)));
+        assert_eq!(redirect("MOVED 1 ?:6381"), Some((1, "asked".to_owned(), 6381)));
+        assert_eq!(redirect("TRYAGAIN Multiple keys"), Some((0, String::new(), 0)));
+        assert_eq!(redirect("CLUSTERDOWN Hash slot not served"), Some((0, String::new(), 0)));
+    }
+
+    #[test]
+    fn what_is_no_redirect() {
+        for text in
+            ["", "MOVED", "MOVED x y:1", "MOVED 70000 a:1", "MOVED 1 a", "MOVED 1 a:x", "ASK 1 a:70000", "ERR no"]
+        {
+            assert_eq!(redirect(text), None, "{text}");
+        }
+    }
+}

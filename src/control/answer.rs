@@ -75,3 +75,20 @@ impl Answer {
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_becomes_a_tree() {
+        let answer = Answer::of(b"*3\r\n$4\r\nport\r\n$4\r\n6379\r\n*2\r\n:1\r\n$-1\r\n");
+        let list = answer.list().unwrap_or_default();
+        assert_eq!(list.len(), 3);
+        assert_eq!(list[1].number::<u16>(), Some(6379));
+        assert_eq!(list[2], Answer::List(vec![Answer::Integer(1), Answer::Null]));
+        assert_eq!(answer.field("port"), Some(&Answer::Text("6379".to_owned())));
+        assert_eq!(Answer::of(b"-ERR no\r\n"), Answer::Error("ERR no".to_owned()));
+        assert_eq!(Answer::of(b"*0\r\n"), Answer::List(Vec::new()));
+    }
+}

@@ -261,3 +261,43 @@ async fn table_of(server: &Arc<Config>, template: &Config, options: &Options) ->
     }
     Ok(table)
 }
+
+#[cfg(test)]
+// What fails here fails the test.
+#[allow(clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Answer {
+        Answer::Text(text.to_owned())
+    }
+
+    fn node(host: Answer, port: i64) -> Answer {
+        Answer::List(vec![host, Answer::Integer(port), text("id")])
+    }
+
+    fn range(first: i64, last: i64, nodes: Vec<Answer>) -> Option<Range> {
+        let items = [Answer::Integer(first), Answer::Integer(last)].into_iter().chain(nodes).collect();
+        Range::of(&Answer::List(items), "asked")
+    }
+
+    #[test]
+    fn a_range_names_its_nodes() {
+        let nodes = vec![node(text("one"), 1), node(Answer::Null, 2), node(text(""), 3), node(text("?"), 4)];
+        let range = range(0, 5460, nodes).expect("a range");
+        assert_eq!((range.first, range.last), (0, 5460));
+        let expected = [("one", 1), ("asked", 2), ("asked", 3), ("asked", 4)];
+        assert_eq!(range.nodes, expected.map(|(host, port)| (host.to_owned(), port)));
+    }
+
+    #[test]
+    fn what_is_no_range() {
+        let one = || vec![node(text("one"), 1)];
+        assert!(range(0, 16_384, one()).is_none());
+        assert!(range(2, 1, one()).is_none());
+        assert!(range(-1, 1, one()).is_none());
+        assert!(range(0, 1, Vec::new()).is_none());
+        assert!(range(0, 1, vec![node(text("one"), 65_536)]).is_none());
+        assert!(Range::of(&Answer::Null, "asked").is_none());
+    }
+}
