@@ -382,7 +382,7 @@ def test_results_are_those_of_direct_methods(make_cache: Callable[..., RedisCach
         ("eval_script", ("return {KEYS[1], ARGV[1]}",), {"keys": [cache.make_key("k")], "args": [5]}),
         ("eval", ("return 1.9", 0), {}),
     ]  # fmt: skip
-    direct = [getattr(cache, name)(*args, **kwargs) for name, args, kwargs in calls]
+    direct = [pipe.call(getattr(cache, name), *args, **kwargs) for name, args, kwargs in calls]
     cache.clear_all_versions()
     p = pipe(cache)
     for name, args, kwargs in calls:
@@ -405,13 +405,15 @@ def test_scripts(cache: RedisCache, pipe: Maker, server: Server) -> None:
     assert isinstance(results[1], NoScriptError)
 
 
-def test_one_transaction_or_none(cache: RedisCache, topology: Topology, server: Server, call: Caller) -> None:
-    for transaction in (True, False):
-        pipe = Maker(call, transaction=transaction)
-        before = calls_of(server, "multi", "exec", "set")
-        pipe.execute(pipe(cache).set("a", 1).set("b", 2))
-        after = calls_of(server, "multi", "exec", "set")
-        assert [after[name] - before[name] for name in after] == [transaction, transaction, 2]
+@pytest.mark.standalone("counts the commands of one server")
+def test_one_transaction_or_none(cache: RedisCache, server: Server, pipe: Maker) -> None:
+    before = calls_of(server, "multi", "exec", "set")
+    pipe.execute(pipe(cache).set("a", 1).set("b", 2))
+    after = calls_of(server, "multi", "exec", "set")
+    assert [after[name] - before[name] for name in after] == [pipe.transaction, pipe.transaction, 2]
+
+
+def test_transactions_are_the_default_but_on_a_cluster(cache: RedisCache, topology: Topology) -> None:
     assert cache.pipeline()._transaction is not topology.is_sharded
     assert cache.apipeline()._transaction is not topology.is_sharded
 

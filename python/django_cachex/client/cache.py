@@ -558,13 +558,25 @@ class ValkeyCache(KeyValueCache[ValkeyCacheClient]):
     _class: type[ValkeyCacheClient] | None = ValkeyCacheClient
 
 
-class RedisClusterCache(KeyValueCache[RedisClusterCacheClient]):
+class _ClusterCache[ClientT: KeyValueCacheClient[Any]](KeyValueCache[ClientT]):
+    """Keys are spread over servers, so that few pipelines can be transactions: none is unless it is asked for."""
+
+    def pipeline(self, *, transaction: bool = False, version: int | None = None) -> Pipeline:
+        """Return an empty pipeline; see ``KeyValueCache.pipeline``. In a transaction all keys must share a slot."""
+        return super().pipeline(transaction=transaction, version=version)
+
+    def apipeline(self, *, transaction: bool = False, version: int | None = None) -> AsyncPipeline:
+        """Return an empty pipeline for async code; see ``pipeline``. It may be awaited, and gives itself."""
+        return super().apipeline(transaction=transaction, version=version)
+
+
+class RedisClusterCache(_ClusterCache[RedisClusterCacheClient]):
     """A Redis or Valkey Cluster; ``LOCATION`` names some of its nodes."""
 
     _class: type[RedisClusterCacheClient] | None = RedisClusterCacheClient
 
 
-class ValkeyClusterCache(KeyValueCache[ValkeyClusterCacheClient]):
+class ValkeyClusterCache(_ClusterCache[ValkeyClusterCacheClient]):
     """A Valkey or Redis Cluster; ``LOCATION`` names some of its nodes."""
 
     _class: type[ValkeyClusterCacheClient] | None = ValkeyClusterCacheClient
