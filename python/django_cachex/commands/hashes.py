@@ -1,5 +1,7 @@
 """Hashes: named values under one key."""
 
+# ruff: noqa: D417 - the class says what `key` and `version` are
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -20,7 +22,9 @@ __all__ = ["HashCommands"]
 
 
 class HashCommands(Commands):
-    """Values are encoded as everywhere; fields are plain text and come back as ``str``. A missing key is an empty hash.
+    """Values are encoded as everywhere; fields are plain text and come back as ``str``.
+
+    *key* and *version* are those of the hash; a missing one is empty.
 
     All raise ``WrongTypeError`` if the key holds something else.
     """
@@ -38,10 +42,8 @@ class HashCommands(Commands):
         """Set fields of a hash (HSET). The three ways to name them may be combined.
 
         Args:
-            key: the key.
             field: one field.
             value: its value; ``None`` is stored as any other.
-            version: the key's version.
             mapping: fields and their values.
             items: fields and values in turn: ``["f1", 1, "f2", 2]``.
 
@@ -72,11 +74,7 @@ class HashCommands(Commands):
 
     @command("HSETNX", write=True)
     def hsetnx(self, key: str, field: Field, value: Any, version: int | None = None) -> Command[bool]:
-        """Set one field of a hash unless it exists (HSETNX).
-
-        Returns:
-            Whether it was set.
-        """
+        """Set one field of a hash unless it exists; return whether it was set (HSETNX)."""
         return Command(flag, self._key(key, version), field_text(field), self.encode(value))
 
     ahsetnx = aio(hsetnx)

@@ -1,5 +1,7 @@
 """Lists: values in order, pushed and popped at both ends."""
 
+# ruff: noqa: D417 - the class says what `key` and `version` are
+
 from __future__ import annotations
 
 import math
@@ -19,17 +21,16 @@ __all__ = ["ListCommands"]
 
 
 class ListCommands(Commands):
-    """Values are encoded as everywhere and compared by the server as bytes. A missing key is an empty list.
+    """Values are encoded as everywhere and compared by the server as bytes.
+
+    *key* and *version* are those of the list, *version* that of all keys; a missing one is empty.
 
     All raise ``WrongTypeError`` if the key holds something else. Indexes count from 0, negative ones from the end.
     """
 
     @command("LPUSH", write=True)
     def lpush(self, key: str, *values: Any, version: int | None = None) -> Command[int]:
-        """Insert values at the head, one after another: the last one ends up first (LPUSH).
-
-        Returns:
-            The new length.
+        """Insert values at the head, one after another: the last one ends up first; return the new length (LPUSH).
 
         Raises:
             ValueError: no value is given.
@@ -40,10 +41,7 @@ class ListCommands(Commands):
 
     @command("RPUSH", write=True)
     def rpush(self, key: str, *values: Any, version: int | None = None) -> Command[int]:
-        """Append values at the tail (RPUSH).
-
-        Returns:
-            The new length.
+        """Append values at the tail; return the new length (RPUSH).
 
         Raises:
             ValueError: no value is given.
@@ -70,14 +68,7 @@ class ListCommands(Commands):
     @popping
     @command("RPOP", write=True)
     def rpop(self, key: str, count: int | None = None, version: int | None = None) -> Command[Any]:
-        """Remove and return values at the tail (RPOP). A list without values is gone.
-
-        Returns:
-            One value, ``None`` if there is none; with *count* a list of up to so many, the last one first.
-
-        Raises:
-            ResponseError: *count* is negative, or the server is older than Redis 6.2 and knows none.
-        """
+        """Remove and return values at the tail, the last one first; see ``lpop`` (RPOP)."""
         return self._pop(key, count, version)
 
     arpop = aio(rpop)
@@ -105,10 +96,7 @@ class ListCommands(Commands):
 
     @command("LSET", write=True)
     def lset(self, key: str, index: int, value: Any, version: int | None = None) -> Command[bool]:
-        """Replace the value at *index* (LSET).
-
-        Returns:
-            ``True``.
+        """Replace the value at *index*; return ``True`` (LSET).
 
         Raises:
             ResponseError: the key does not exist, or *index* is out of range.
@@ -122,10 +110,8 @@ class ListCommands(Commands):
         """Remove values equal to *value* (LREM).
 
         Args:
-            key: the key.
             count: at most so many, from the head; if negative, from the tail; 0 removes all.
             value: the value.
-            version: the key's version.
 
         Returns:
             How many were removed.
@@ -136,11 +122,7 @@ class ListCommands(Commands):
 
     @command("LTRIM", write=True)
     def ltrim(self, key: str, start: int, end: int, version: int | None = None) -> Command[bool]:
-        """Remove what is not between *start* and *end*, both kept (LTRIM).
-
-        Returns:
-            ``True``.
-        """
+        """Remove what is not between *start* and *end*, both kept; return ``True`` (LTRIM)."""
         return Command(done, self._key(key, version), start, end)
 
     altrim = aio(ltrim)
@@ -150,11 +132,9 @@ class ListCommands(Commands):
         """Insert *value* beside the first value equal to *pivot* (LINSERT).
 
         Args:
-            key: the key.
             where: ``"BEFORE"`` or ``"AFTER"``, in any case.
             pivot: the value to look for.
             value: the value to insert.
-            version: the key's version.
 
         Returns:
             The new length, -1 if *pivot* is not in the list, 0 if the key does not exist.
@@ -181,12 +161,10 @@ class ListCommands(Commands):
         """Return where *value* is (LPOS).
 
         Args:
-            key: the key.
             value: the value to look for.
             rank: begin with the so many-th match; if negative, counted and searched from the tail.
             count: how many indexes to return; 0 returns all.
             maxlen: compare at most so many values; 0 compares all.
-            version: the key's version.
 
         Returns:
             An index, ``None`` if there is none; with *count* a list of indexes.
@@ -223,7 +201,6 @@ class ListCommands(Commands):
             dst: the key to put to.
             wherefrom: the end to take from: ``"LEFT"`` (the head) or ``"RIGHT"``, in any case.
             whereto: the end to put to.
-            version: the keys' version.
             version_src: the version of *src*, if another.
             version_dst: the version of *dst*, if another.
 
@@ -247,7 +224,6 @@ class ListCommands(Commands):
         Args:
             keys: one key, or several in order of preference.
             timeout: how many seconds to wait; 0 and ``None`` wait for ever.
-            version: the keys' version.
 
         Returns:
             The key, as it was given, and the value; ``None`` if there was none in time.
@@ -264,20 +240,7 @@ class ListCommands(Commands):
     def brpop(
         self, keys: str | Iterable[str], timeout: float | None = 0, version: int | None = None
     ) -> Command[tuple[str, Any] | None]:
-        """Remove and return the tail of the first list that is not empty; wait while all are (BRPOP).
-
-        Args:
-            keys: one key, or several in order of preference.
-            timeout: how many seconds to wait; 0 and ``None`` wait for ever.
-            version: the keys' version.
-
-        Returns:
-            The key, as it was given, and the value; ``None`` if there was none in time.
-
-        Raises:
-            ValueError: no key is given, or *timeout* is infinite or not a number.
-            ResponseError: *timeout* is negative.
-        """
+        """Remove and return the tail of the first list that is not empty; see ``blpop`` (BRPOP)."""
         return self._blocking_pop(keys, timeout, version)
 
     abrpop = aio(brpop)
@@ -294,23 +257,16 @@ class ListCommands(Commands):
         version_src: int | None = None,
         version_dst: int | None = None,
     ) -> Command[Any]:
-        """Move a value from one list to another; wait while there is none (BLMOVE).
+        """Move a value from one list to another, as ``lmove``; wait while there is none (BLMOVE).
 
         Args:
-            src: the key to take from.
-            dst: the key to put to.
             timeout: how many seconds to wait; 0 and ``None`` wait for ever.
-            wherefrom: the end to take from: ``"LEFT"`` (the head) or ``"RIGHT"``, in any case.
-            whereto: the end to put to.
-            version: the keys' version.
-            version_src: the version of *src*, if another.
-            version_dst: the version of *dst*, if another.
 
         Returns:
             The value; ``None`` if there was none in time.
 
         Raises:
-            ValueError: an end is something else, or *timeout* is infinite or not a number.
+            ValueError: an end is neither ``"LEFT"`` nor ``"RIGHT"``, or *timeout* is infinite or not a number.
             ResponseError: *timeout* is negative.
         """
         move = self._moving(src, dst, wherefrom, whereto, version, version_src, version_dst)

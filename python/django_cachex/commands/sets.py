@@ -1,5 +1,7 @@
 """Sets: members without order, none twice."""
 
+# ruff: noqa: D417 - the class says what `key` and `version` are
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -25,7 +27,10 @@ _SSCAN = Spec("SSCAN", write=False)
 
 
 class SetCommands(Commands):
-    """Sets. The server compares members as it stores them: what is equal in Python may be stored in two ways."""
+    """Sets. The server compares members as it stores them: what is equal in Python may be stored in two ways.
+
+    *key* and *version* are those of the set, *version* that of all keys; a missing one is empty.
+    """
 
     @command("SADD", write=True)
     def sadd(self, key: str, *members: Any, version: int | None = None) -> Command[int]:
@@ -80,9 +85,7 @@ class SetCommands(Commands):
         """Remove members at random and return them (SPOP).
 
         Args:
-            key: the key.
             count: how many at most; ``None`` is one, returned by itself.
-            version: the key's version.
 
         Returns:
             One member, ``None`` if there is none; with *count* a set.
@@ -103,10 +106,8 @@ class SetCommands(Commands):
         """Return members at random and leave them where they are (SRANDMEMBER).
 
         Args:
-            key: the key.
             count: how many different ones at most; negative: exactly so many, some perhaps several times; ``None`` is
                 one, returned by itself.
-            version: the key's version.
 
         Returns:
             One member, ``None`` if there is none; with *count* a list.
@@ -127,11 +128,7 @@ class SetCommands(Commands):
         version_src: int | None = None,
         version_dst: int | None = None,
     ) -> Command[bool]:
-        """Move *member* from the set *src* to the set *dst* in one step (SMOVE).
-
-        Returns:
-            Whether it was in *src*.
-        """
+        """Move *member* from the set *src* to the set *dst* in one step; return whether it was in *src* (SMOVE)."""
         return Command(flag, *self._two_keys(src, dst, version, version_src, version_dst), self.encode(member))
 
     asmove = aio(smove)
@@ -142,7 +139,6 @@ class SetCommands(Commands):
 
         Args:
             keys: one key or several; a key that does not exist is an empty set.
-            version: the keys' version.
 
         Raises:
             TypeError: a member is not hashable.
@@ -235,11 +231,9 @@ class SetCommands(Commands):
         """Take one step through the members (SSCAN).
 
         Args:
-            key: the key.
             cursor: 0 to begin, then what the last step returned.
             match: a glob on members as they are stored, of use where the serializer stores text.
             count: how many members the server looks at; ``None`` leaves that to it.
-            version: the key's version.
 
         Returns:
             The next cursor, 0 when done, and members. A step may find none.
@@ -263,10 +257,8 @@ class SetCommands(Commands):
         """Yield the members, with bounded memory (SSCAN). Nothing is sent before the first step.
 
         Args:
-            key: the key.
             match: a glob on members as they are stored, as for ``sscan``.
             count: how many members the server looks at in a step; ``None`` is 1000.
-            version: the key's version.
 
         Yields:
             Members in no particular order; one may come twice while members are added and removed.

@@ -1,5 +1,7 @@
 """Sorted sets: members with scores, in their order."""
 
+# ruff: noqa: D417 - the class says what `key` and `version` are
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -19,6 +21,8 @@ __all__ = ["SortedSetCommands"]
 
 class SortedSetCommands(Commands):
     """Sorted sets. The order is that of the scores; members of equal score are ordered as they are stored.
+
+    *key* and *version* are those of the sorted set; a missing one is empty.
 
     Scores are numbers, or text that the server reads as one (``"1.5"``, ``"-inf"``); it refuses any other text, and not
     a number (NaN), with ``ResponseError``. Limits may also be exclusive: ``"(5"``.
@@ -42,7 +46,6 @@ class SortedSetCommands(Commands):
         """Add members, or give them other scores (ZADD).
 
         Args:
-            key: the key.
             mapping: scores by member, at least one.
             nx: only add members.
             xx: only change scores.
@@ -50,7 +53,6 @@ class SortedSetCommands(Commands):
             incr: add the score to the one that the only member has.
             gt: change a score only if it grows; new members are added.
             lt: change a score only if it shrinks; new members are added.
-            version: the key's version.
 
         Returns:
             How many members were added, with *ch* added or changed; with *incr* the new score, or ``None`` if another
@@ -150,12 +152,10 @@ class SortedSetCommands(Commands):
         """Return members by rank (ZRANGE).
 
         Args:
-            key: the key.
             start: the first rank; negative counts from the end.
             end: the last rank, included; negative counts from the end.
             desc: rank 0 is the highest score, not the lowest.
             withscores: return pairs of member and score.
-            version: the key's version.
 
         Returns:
             Members, or ``(member, score)`` tuples, by rank.
@@ -190,13 +190,11 @@ class SortedSetCommands(Commands):
         """Return the members with a score between the limits (ZRANGEBYSCORE).
 
         Args:
-            key: the key.
             min_score: the lower limit.
             max_score: the upper limit.
             withscores: return pairs of member and score.
             start: how many members to skip; together with *num*.
             num: how many members to return at most, all if negative; together with *start*.
-            version: the key's version.
 
         Returns:
             Members, or ``(member, score)`` tuples, lowest score first.
@@ -254,9 +252,7 @@ class SortedSetCommands(Commands):
         """Remove the members with the lowest scores (ZPOPMIN).
 
         Args:
-            key: the key.
             count: how many at most; ``None`` is one.
-            version: the key's version.
 
         Returns:
             ``(member, score)`` tuples, lowest score first.

@@ -1,5 +1,7 @@
 """Time to live."""
 
+# ruff: noqa: D417 - the class says what `key` and `version` are
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -24,7 +26,7 @@ def _remaining(reply: Any) -> int | None:
 
 
 class TtlCommands(Commands):
-    """How long keys live. These methods work on keys of any type."""
+    """How long keys live. These methods work on keys of any type; *version* is that of the key."""
 
     @command("TTL")
     def ttl(self, key: str, version: int | None = None) -> Command[int | None]:
@@ -67,9 +69,7 @@ class TtlCommands(Commands):
         """Let *key* expire in *timeout* seconds (EXPIRE).
 
         Args:
-            key: the key.
             timeout: seconds, or a timedelta; fractions count down to the millisecond. Zero and less deletes the key.
-            version: the key's version.
 
         Returns:
             Whether the key exists.
@@ -83,9 +83,7 @@ class TtlCommands(Commands):
         """Let *key* expire in *timeout* milliseconds (PEXPIRE).
 
         Args:
-            key: the key.
             timeout: milliseconds, or a timedelta. Zero and less deletes the key.
-            version: the key's version.
 
         Returns:
             Whether the key exists.
@@ -99,10 +97,8 @@ class TtlCommands(Commands):
         """Let *key* expire at a moment (EXPIREAT).
 
         Args:
-            key: the key.
             when: Unix time in seconds, or a datetime (naive means local time); fractions count down to the
                 millisecond. A moment in the past deletes the key.
-            version: the key's version.
 
         Returns:
             Whether the key exists.
@@ -116,10 +112,8 @@ class TtlCommands(Commands):
         """Let *key* expire at a moment given in milliseconds (PEXPIREAT).
 
         Args:
-            key: the key.
             when: Unix time in milliseconds, or a datetime (naive means local time). A moment in the past deletes the
                 key.
-            version: the key's version.
 
         Returns:
             Whether the key exists.
@@ -130,11 +124,7 @@ class TtlCommands(Commands):
 
     @command("PERSIST", write=True)
     def persist(self, key: str, version: int | None = None) -> Command[bool]:
-        """Remove the expiry of *key* (PERSIST).
-
-        Returns:
-            Whether an expiry was removed; false also if there was none.
-        """
+        """Remove the expiry of *key*; return whether there was one (PERSIST)."""
         return Command(flag, self._key(key, version))
 
     apersist = aio(persist)
