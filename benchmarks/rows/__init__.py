@@ -16,6 +16,7 @@ from benchmarks.rows import (
     structures,
     tasks,
     threads,
+    topologies,
 )
 from benchmarks.rows.registry import ROWS, Row
 
@@ -34,6 +35,7 @@ _ORDER = (
     runs,
     heartbeat,
     objects,
+    topologies,
     startup,
     asgi,
 )

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from benchmarks.bench import Bench
 
-__all__ = ["THREADS"]
+__all__ = ["THREADS", "together"]
 
 THREADS = 8
 
 
-def _together(pool: ThreadPoolExecutor, batches: list[Callable[[int], None]], operations: int) -> None:
+def together(pool: ThreadPoolExecutor, batches: list[Callable[[int], None]], operations: int) -> None:
     """Split the operations over one batch per thread; the barrier gives each thread exactly one."""
     barrier = Barrier(len(batches))
 
@@ -45,9 +45,9 @@ def threads(bench: Bench) -> Outcome:
     exchanges = recorded(bench.subject, bench.server.port, lambda cache: cache.get(KEY))
     sockets = [PingPong(bench.server.port, bench.subject.db, exchanges) for _ in range(THREADS)]
     with ThreadPoolExecutor(THREADS) as pool:
-        batches = {PING_PONG: partial(_together, pool, [raw.batch for raw in sockets])}
+        batches = {PING_PONG: partial(together, pool, [raw.batch for raw in sockets])}
         for name, cache in bench.caches.items():
-            batches[name] = partial(_together, pool, [batch_of(cache, "get", KEY)] * THREADS)
+            batches[name] = partial(together, pool, [batch_of(cache, "get", KEY)] * THREADS)
         found = interleave(batches, bench.pace, step=THREADS)
     for raw in sockets:
         with closing(raw):
