@@ -133,12 +133,16 @@ impl Batch {
         for (position, call) in self.calls.iter().enumerate() {
             let (mine, others) = rest.split_at(call.replies.min(rest.len()));
             rest = others;
-            let outcome = call.outcome(py, mine)?;
-            if raise_on_error && outcome.is_instance_of::<PyException>() {
-                call.note(&outcome, position)?;
-                return Err(PyErr::from_value(outcome));
-            }
-            results.push(outcome);
+            results.push(match call.result(py, mine) {
+                Ok(result) => result,
+                // An interrupt is nobody's result.
+                Err(error) if !error.is_instance_of::<PyException>(py) => return Err(error),
+                Err(error) if raise_on_error => {
+                    call.note(error.value(py).as_any(), position)?;
+                    return Err(error);
+                }
+                Err(error) => error.into_value(py).into_bound(py).into_any(),
+            });
         }
         PyList::new(py, results)
     }

@@ -90,20 +90,16 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// The result, or the exception that stands for it. What is no `Exception`, as an interrupt, is raised.
-    pub(crate) fn outcome<'py>(&self, py: Python<'py>, replies: &[Bound<'py, PyAny>]) -> PyResult<Bound<'py, PyAny>> {
+    /// The result.
+    pub(crate) fn result<'py>(&self, py: Python<'py>, replies: &[Bound<'py, PyAny>]) -> PyResult<Bound<'py, PyAny>> {
         let failed = replies.iter().find(|reply| reply.is_instance_of::<PyException>());
-        let made = match (failed, replies) {
+        match (failed, replies) {
             (Some(failed), _) => {
                 let error = PyErr::from_value(failed.clone());
                 Err(refusal(py, self.refused.as_ref(), error))
             }
             (None, [reply]) => self.reply.bind(py).call1((reply,)),
             (None, replies) => self.reply.bind(py).call1((replies.to_vec(),)),
-        };
-        match made {
-            Err(error) if error.is_instance_of::<PyException>(py) => Ok(error.into_value(py).into_bound(py).into_any()),
-            made => made,
         }
     }
 
