@@ -25,8 +25,8 @@ __all__ = ["CLUSTER", "MASTER", "ONE_SERVER", "SENTINEL", "caches_on_all"]
 ONE_SERVER = "one server"
 CLUSTER = "cluster of 3 + 3"
 SENTINEL = "Sentinel, 1 + 2"
-# What the master of that Sentinel set gives to a client who knows where it is: it has replicas to feed.
-MASTER = "its master alone"
+# The master of that Sentinel set, for a client who knows where it is: it has replicas to feed.
+MASTER = "a master with replicas"
 
 
 @contextmanager
