@@ -141,7 +141,11 @@ impl Batch {
                     call.note(error.value(py).as_any(), position)?;
                     return Err(error);
                 }
-                Err(error) => error.into_value(py).into_bound(py).into_any(),
+                Err(error) => {
+                    // A traceback would keep frames alive, and with them all results.
+                    error.set_traceback(py, None);
+                    error.into_value(py).into_bound(py).into_any()
+                }
             });
         }
         PyList::new(py, results)
@@ -197,6 +201,28 @@ impl Batch {
     /// How many packed commands there are.
     pub(crate) fn len(&self) -> usize {
         self.packed.len()
+    }
+
+    /// Adds a pipeline's call that is one packed command.
+    pub(crate) fn queue(
+        &mut self,
+        spec: &Spec,
+        place: Place,
+        reply: Py<PyAny>,
+        pack: impl FnOnce(&mut Payload) -> PyResult<()>,
+    ) -> PyResult<()> {
+        self.attempt(|batch| batch.command(spec, place, pack))?;
+        self.calls.push(Call { name: spec.name.clone(), replies: 1, reply, refused: None });
+        Ok(())
+    }
+
+    pub(crate) fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+
+    /// The place of a key.
+    pub(crate) fn place(&self, key: &str) -> Place {
+        if self.sharded { Place::Slot(slots::slot(key.as_bytes())) } else { Place::Any }
     }
 
     /// The first command's name.

@@ -11,7 +11,7 @@ use crate::config::Server;
 use crate::control::BoundConnection;
 use crate::engine::Engine;
 use crate::keys::KeyMaker;
-use crate::shortcut::{Shortcut, Shortcuts};
+use crate::shortcut::{Shortcut, Shortcuts, Values};
 use crate::spec::Spec;
 use crate::tls::Tls;
 use crate::{fork, imports, injection};
@@ -40,6 +40,7 @@ fn _core(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Shortcuts>()?;
     module.add_class::<Spec>()?;
     module.add_class::<Tls>()?;
+    module.add_class::<Values>()?;
     module.add_function(wrap_pyfunction!(__getattr__, module)?)?;
     module.add_function(wrap_pyfunction!(injection::_panic_next, module)?)?;
     let hooks = PyDict::new(py);

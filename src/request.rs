@@ -112,9 +112,7 @@ impl Request {
     /// GET of a made key; `spec` says so.
     pub(crate) fn get(spec: &Spec, key: &str) -> Self {
         let mut payload = Payload::with_capacity(spec.packed.len() + 32 + key.len());
-        payload.command(2);
-        payload.packed(&spec.packed);
-        payload.word(key.as_bytes());
+        get_words(&mut payload, spec, key);
         Self::single(spec, payload)
     }
 
@@ -256,6 +254,13 @@ pub(crate) fn place(slots: Slots) -> Result<Place, Error> {
         Slots::One(slot) => Ok(Place::Slot(slot)),
         Slots::Several => Err(Error::new(Kind::CrossSlot, "CROSSSLOT keys of one command are in different slots")),
     }
+}
+
+/// GET of a made key.
+pub(crate) fn get_words(payload: &mut Payload, spec: &Spec, key: &str) {
+    payload.command(2);
+    payload.packed(&spec.packed);
+    payload.word(key.as_bytes());
 }
 
 /// SET of a made key to an encoded value, for so many seconds.

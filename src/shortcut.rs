@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyNotImplemented, PyString, PyType};
 
 use crate::argument;
+use crate::batch::Batch;
 use crate::codec::Codec;
 use crate::engine::{Engine, Outgoing};
 use crate::errors::{self, Error, Kind, guarded};
@@ -262,6 +263,52 @@ impl Shortcut {
     fn values(&self, cache: &Bound<'_, PyAny>) -> PyResult<Option<Values>> {
         let open = self.is_open(cache, &self.common.get().client)?;
         Ok(open.then(|| Values { codec: self.codec.clone_ref(cache.py()) }))
+    }
+
+    /// `pipeline.get(key, default, version)`; false if the long way must be taken. `reply` makes the value.
+    #[pyo3(signature = (batch, cache, key, version, reply, /))]
+    fn queue_get(
+        &self,
+        batch: &Bound<'_, Batch>,
+        cache: &Bound<'_, PyAny>,
+        key: &Bound<'_, PyAny>,
+        version: &Bound<'_, PyAny>,
+        reply: Py<PyAny>,
+    ) -> PyResult<bool> {
+        let Some(key) = self.key(cache, key, version)? else { return Ok(false) };
+        let spec = &self.common.get().get;
+        let mut batch = batch.try_borrow_mut()?;
+        let place = batch.place(&key);
+        batch.queue(spec, place, reply, |payload| {
+            request::get_words(payload, spec, &key);
+            Ok(())
+        })?;
+        Ok(true)
+    }
+
+    /// `pipeline.set(key, value, timeout, version)`; false if the long way must be taken. `reply` makes the result.
+    // What a pipeline knows, and what its caller says.
+    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (batch, cache, key, value, timeout, version, reply, /))]
+    fn queue_set(
+        &self,
+        batch: &Bound<'_, Batch>,
+        cache: &Bound<'_, PyAny>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        timeout: &Bound<'_, PyAny>,
+        version: &Bound<'_, PyAny>,
+        reply: Py<PyAny>,
+    ) -> PyResult<bool> {
+        let Some(timeout) = seconds(timeout) else { return Ok(false) };
+        let Some(key) = self.key(cache, key, version)? else { return Ok(false) };
+        // Serializers are application code, which may use this very pipeline.
+        let stored = self.codec.get().encode(value)?;
+        let spec = &self.common.get().set;
+        let mut batch = batch.try_borrow_mut()?;
+        let (place, limit) = (batch.place(&key), batch.limit());
+        batch.queue(spec, place, reply, |payload| request::set_words(payload, spec, &key, &stored, timeout, limit))?;
+        Ok(true)
     }
 
     /// What makes values of raw replies to GET; `default` stands for a missing one.

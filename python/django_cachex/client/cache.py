@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from inspect import isawaitable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Self
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
@@ -17,11 +18,11 @@ from django_cachex.client.codec import build_codec
 from django_cachex.client.default import KeyValueCacheClient, RedisCacheClient, ValkeyCacheClient
 from django_cachex.client.pipeline import AsyncPipeline, Pipeline
 from django_cachex.client.sentinel import RedisSentinelCacheClient, ValkeySentinelCacheClient
-from django_cachex.client.transaction import check
 from django_cachex.commands.command import Direct
 from django_cachex.commands.hashes import HashCommands
 from django_cachex.commands.keys import KeyCommands
 from django_cachex.commands.lists import ListCommands
+from django_cachex.commands.replies import check
 from django_cachex.commands.scripts import ScriptCommands
 from django_cachex.commands.server import ServerCommands
 from django_cachex.commands.sets import SetCommands
@@ -77,6 +78,8 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
 
     _class: type[ClientT] | None = None
     _missing_key = object()
+    _sync_engine = staticmethod(attrgetter("_cache._engine"))
+    _loop_engine = staticmethod(attrgetter("_cache._async_engine"))
 
     def __init__(self, server: str | Sequence[str], params: dict[str, Any]) -> None:
         """Check ``LOCATION`` and ``OPTIONS``; nothing is connected or started.
@@ -174,7 +177,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         return re.compile(f"{version.join(before)}(?P<key>.*){version.join(after)}", re.DOTALL)
 
     def _key(self, key: str, version: int | None = None) -> str:
-        return self.make_and_validate_key(key, version=version)
+        return _SHORTCUTS.made_key(self, key, version)
 
     def _pattern(self, pattern: str, version: int | None = None) -> str:
         return self.make_pattern(pattern, version=version)
@@ -202,6 +205,17 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         return self._cache._read_server()  # noqa: SLF001 - of this package
 
     # Values and servers
+
+    # As the base class has them, without the methods between as long as nobody has replaced one.
+    @property
+    def _value(self) -> Callable[[Any], Any]:
+        values = self._shortcut.values(self)
+        return super()._value if values is None else values.one
+
+    @property
+    def _values(self) -> Callable[[Any], list[Any]]:
+        values = self._shortcut.values(self)
+        return super()._values if values is None else values.all
 
     def encode(self, value: Any) -> int | bytes:
         """Return what is stored for *value*: an exact int as it is, anything else serialized and compressed.

@@ -10,13 +10,12 @@ from django_cachex import _core
 from django_cachex._core import Spec
 from django_cachex.client.codec import build_codec
 from django_cachex.client.raw import AsyncRedis, AsyncValkey, Redis, Valkey
-from django_cachex.client.transaction import check, refuse
 from django_cachex.commands import strings
 from django_cachex.commands.command import Command, Direct, Transaction, aio, command, steps
 from django_cachex.commands.hashes import HashCommands
 from django_cachex.commands.keys import KeyCommands, missing
 from django_cachex.commands.lists import ListCommands
-from django_cachex.commands.replies import done, flag, integer
+from django_cachex.commands.replies import check, done, flag, integer, refuse
 from django_cachex.commands.scripts import EVAL, EVALSHA, ScriptCommands, digest
 from django_cachex.commands.server import ServerCommands
 from django_cachex.commands.sets import SetCommands
@@ -195,21 +194,16 @@ class KeyValueCacheClient[ClientT](
         if isinstance(built, Transaction):
             batch = _batch(self._engine, built)
             return built.reply(check(self._engine.call_batch(batch, True, built.spread)))  # noqa: FBT003
-        try:
-            raw = self._engine.call(built.spec or spec, built.args, built.at, built.wait)  # type: ignore[arg-type]
-        except ResponseError as error:
-            refuse(built, error)
-        return built.reply(raw)
+        return self._engine.run(built.spec or spec, built)  # type: ignore[arg-type]
 
     async def _arun(self, spec: Spec | None, built: Built[Any]) -> Any:
         if isinstance(built, Transaction):
             batch = _batch(self._async_engine, built)
             return built.reply(check(await self._async_engine.send_batch(batch, True, built.spread)))  # noqa: FBT003
-        engine = self._async_engine
         try:
-            raw = await engine.send(built.spec or spec, built.args, built.at, built.wait)  # type: ignore[arg-type]
+            raw = await self._async_engine.start(built.spec or spec, built)  # type: ignore[arg-type]
         except ResponseError as error:
-            refuse(built, error)
+            refuse(built.refused, error)
         return built.reply(raw)
 
     def _key(self, key: str, version: int | None = None) -> str:

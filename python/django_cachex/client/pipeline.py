@@ -7,23 +7,21 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from django_cachex._core import Spec
-from django_cachex.client.default import KeyValueCacheClient
-from django_cachex.client.transaction import check, refuse
 from django_cachex.commands import strings
 from django_cachex.commands.command import Command, Queued, Transaction, command
 from django_cachex.commands.hashes import HashCommands
 from django_cachex.commands.keys import KeyCommands
 from django_cachex.commands.lists import ListCommands
-from django_cachex.commands.replies import done, flag
+from django_cachex.commands.replies import check, done, flag
 from django_cachex.commands.scripts import QueuedScripts
 from django_cachex.commands.sets import SetCommands
 from django_cachex.commands.sorted_sets import SortedSetCommands
 from django_cachex.commands.streams import StreamCommands
 from django_cachex.commands.ttl import TtlCommands
-from django_cachex.exceptions import NotSupportedError, ResponseError
+from django_cachex.exceptions import NotSupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
     from django_cachex.client.cache import KeyValueCache
     from django_cachex.commands.command import Built
@@ -34,13 +32,7 @@ _MULTI = Spec("MULTI", write=True, keys=(0, 0, 0))
 _EXEC = Spec("EXEC", write=True, keys=(0, 0, 0))
 
 
-# A queued call: what it is named after, how many replies it gets if they come as a list, what makes its result of them,
-# and what makes another exception of the server's refusal.
-type _Call = tuple[Spec, int | None, Callable[[Any], Any], Callable[[ResponseError], Exception] | None]
-
 _SET = Spec("SET", write=True)
-# The same for every plain one that is queued.
-_STORED: _Call = (_SET, None, done, None)
 
 
 class BasePipeline(
@@ -70,13 +62,13 @@ class BasePipeline(
         self._version = version
         self._engine = self._engine_of(self._client)
         self._batch = self._engine.batch()
-        self._calls: list[_Call] = []
         # Each command asks for them: looked up once.
-        self._make_key = cache.make_and_validate_key
+        self._shortcut = cache._shortcut  # noqa: SLF001 - of this package
+        self._found = self._shortcut.finder(None)
+        self._value = cache._value  # type: ignore[method-assign] # noqa: SLF001
+        self._values = cache._values  # type: ignore[method-assign] # noqa: SLF001
         self.encode = self._client.encode  # type: ignore[method-assign]
         self.decode = self._client.decode  # type: ignore[method-assign]
-        # The same for every GET whose default is None.
-        self._got: _Call = self._get(None)
 
     @staticmethod
     def _engine_of(client: Any) -> Any:
@@ -84,7 +76,7 @@ class BasePipeline(
 
     def __len__(self) -> int:
         """Return how many calls are queued."""
-        return len(self._calls)
+        return self._batch.calls
 
     def __bool__(self) -> bool:
         """Return ``True``, also when nothing is queued."""
@@ -93,7 +85,6 @@ class BasePipeline(
     def reset(self) -> None:
         """Discard what is queued."""
         self._batch.clear()
-        self._calls.clear()
 
     # Queueing
 
@@ -102,60 +93,31 @@ class BasePipeline(
             return self._push_several(spec, built)
         if built.wait is not None:
             raise NotSupportedError(f"{spec.name.lower()} with block", type(self).__name__)
-        spec = built.spec or spec
-        self._batch.push((spec, built.args))
-        self._calls.append((spec, None, built.reply, built.refused))
+        self._batch.call(spec, built)
         return self
 
     def _push_several(self, spec: Spec, built: Transaction[Any]) -> Self:
         commands, reply = built.commands, built.reply
-        if built.spread and self._engine.sharded and not self._transaction:
-            # One after another, as each goes to the server of its key, though not before all of them can be packed.
-            for batch in (self._engine.batch(), self._batch):
-                for item in commands:
-                    batch.push(item)
-        elif self._transaction:
-            self._batch.push(*commands)
+        if self._transaction or self._engine.sharded:
+            # A cluster's nodes may send each of the commands elsewhere, which a transaction among others would not survive.
+            together = self._transaction or not built.spread
+            self._batch.call_several(spec.name, lambda replies: reply(check(replies)), tuple(commands), together)
         else:
-            self._batch.push((_MULTI, ()), *commands, (_EXEC, ()))
-            self._calls.append((spec, len(commands) + 2, lambda replies: reply(check(replies[-1])), None))
-            return self
-        self._calls.append((spec, len(commands), reply, None))
+            whole = ((_MULTI, ()), *commands, (_EXEC, ()))
+            self._batch.call_several(spec.name, lambda replies: reply(check(replies[-1])), whole, True)
         return self
 
     def _push_nothing(self, spec: Spec, result: Any) -> Self:
         """Queue a call that has its result already."""
-        self._calls.append((spec, 0, lambda _: result, None))
+        self._batch.call_several(spec.name, lambda _: result, (), True)
         return self
 
-    def _take(self) -> tuple[Any, list[_Call]]:
+    def _take(self) -> Any:
         batch, self._batch = self._batch, self._engine.batch()
-        calls, self._calls = self._calls, []
-        return batch, calls
-
-    def _results(self, calls: list[_Call], replies: list[Any], raise_on_error: bool) -> list[Any]:  # noqa: FBT001
-        results: list[Any] = []
-        following = iter(replies)
-        for spec, count, make, refused in calls:
-            try:
-                if count is None:
-                    reply = next(following)
-                    if isinstance(reply, Exception):
-                        refuse(refused, reply)
-                else:
-                    reply = check([next(following) for _ in range(count)])
-                results.append(make(reply))
-            # Whatever the application's serializer or hook raises is this call's outcome.
-            except Exception as error:
-                if raise_on_error:
-                    error.add_note(f"at position {len(results)} of the pipeline: {spec.name}")
-                    raise
-                # A traceback would keep this frame alive, and with it all results.
-                results.append(error.with_traceback(None))
-        return results
+        return batch
 
     def _key(self, key: str, version: int | None = None) -> str:
-        return self._make_key(key, version=self._version if version is None else version)
+        return self._cache._key(key, self._version if version is None else version)  # noqa: SLF001
 
     def _user_keys(self, keys: Iterable[bytes]) -> list[str]:
         return self._cache._user_keys(keys)  # noqa: SLF001 - of this package
@@ -170,20 +132,17 @@ class BasePipeline(
 
     # Django's methods
 
-    def _get(self, default: Any) -> _Call:
-        client = self._client
-        usual = (getattr(getattr(client, name), "__func__", None) for name in ("_found", "decode"))
-        # Natively, unless that has been replaced.
-        if (*usual,) == (KeyValueCacheClient._found, KeyValueCacheClient.decode):  # noqa: SLF001 - of this package
-            return strings.GET, None, self._cache._shortcut.finder(default), None  # noqa: SLF001 - of this package
-        return strings.GET, None, lambda data: client._found(data, default), None  # noqa: SLF001 - of this package
-
     # What is queued most goes straight to the batch: building a command each time would take longer than sending it.
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Self:
         """Return the value at *key*, or *default* if there is none (GET)."""
-        self._batch.push((strings.GET, (self._key(key, version),)))
-        self._calls.append(self._got if default is None else self._get(default))
+        if version is None:
+            version = self._version
+        found = self._found if default is None else self._shortcut.finder(default)
+        if not self._shortcut.queue_get(self._batch, self._cache, key, version, found):
+            client = self._client
+            built = Command(lambda data: client._found(data, default), self._key(key, version))  # noqa: SLF001
+            self._batch.call(strings.GET, built)
         return self
 
     def set(
@@ -216,11 +175,16 @@ class BasePipeline(
             ValueError: ``nx`` together with ``xx``.
             WrongTypeError: ``get`` on a key that holds no string.
         """
-        made, seconds = self._key(key, version), self._cache.get_backend_timeout(timeout)
+        if version is None:
+            version = self._version
+        seconds = self._cache.get_backend_timeout(timeout)
         if not (nx or xx or get):
-            self._batch.push(strings.plain_set(made, self.encode(value), seconds))
-            self._calls.append(_STORED)
+            batch = self._batch
+            if not self._shortcut.queue_set(batch, self._cache, key, value, seconds, version, done):
+                spec, args = strings.plain_set(self._key(key, version), self.encode(value), seconds)
+                batch.call(spec, Command(done, *args))
             return self
+        made = self._key(key, version)
         optional = self._client._optional  # noqa: SLF001 - of this package
         built = strings.set_if(optional, made, self.encode(value), seconds, nx=nx, xx=xx, get=get)
         stored = built.reply
@@ -335,9 +299,9 @@ class Pipeline(BasePipeline):
         Raises:
             CachexError: a command failed, or the connection, or the transaction was refused as a whole.
         """
-        batch, calls = self._take()
+        batch = self._take()
         replies = self._engine.call_batch(batch, self._transaction) if len(batch) else []
-        return self._results(calls, replies, raise_on_error)
+        return batch.results(replies, raise_on_error)  # type: ignore[no-any-return]
 
 
 class AsyncPipeline(BasePipeline):
@@ -369,6 +333,6 @@ class AsyncPipeline(BasePipeline):
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 - redis-py's signature
         """Send what is queued and return the results; see ``Pipeline.execute``."""
-        batch, calls = self._take()
+        batch = self._take()
         replies = await self._engine.send_batch(batch, self._transaction) if len(batch) else []
-        return self._results(calls, replies, raise_on_error)
+        return batch.results(replies, raise_on_error)  # type: ignore[no-any-return]

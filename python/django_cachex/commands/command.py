@@ -13,15 +13,18 @@ from __future__ import annotations
 
 import functools
 import inspect
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Self, overload
 
-from django_cachex._core import Spec
+from django_cachex._core import Command, Spec
+from django_cachex.commands.replies import refuse
+from django_cachex.exceptions import ResponseError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 
+    from django_cachex._core import Engine
     from django_cachex.commands.overloads import Overloaded
-    from django_cachex.exceptions import ResponseError
 
 __all__ = [
     "Batch",
@@ -37,38 +40,6 @@ __all__ = [
     "steps",
     "stream",
 ]
-
-
-class Command[R]:
-    """A command about to be sent.
-
-    Attributes:
-        reply: makes the result out of the raw reply.
-        args: what is sent after the command's name.
-        spec: the command, where it is another than the declared one.
-        refused: makes the exception to raise out of the server's refusal, where that is another.
-        at: the index of the server that must serve it; by default the topology decides.
-        wait: how many seconds the server may wait before it answers, 0 for ever; ``None`` if it does not wait.
-    """
-
-    __slots__ = ("args", "at", "refused", "reply", "spec", "wait")
-
-    def __init__(
-        self,
-        reply: Callable[[Any], R],
-        *args: Any,
-        spec: Spec | None = None,
-        refused: Callable[[ResponseError], Exception] | None = None,
-        at: int | None = None,
-        wait: float | None = None,
-    ) -> None:
-        """Keep the parts."""
-        self.reply = reply
-        self.args = args
-        self.spec = spec
-        self.refused = refused
-        self.at = at
-        self.wait = wait
 
 
 class Transaction[R]:
@@ -101,7 +72,11 @@ type Stream[T] = Generator[Built[Any] | Batch[T], Any, None]
 
 
 class Direct:
-    """A class whose commands are sent at once."""
+    """A class whose commands are sent at once, by the engines that its attributes lead to."""
+
+    # What gets an engine from an object, without a frame.
+    _sync_engine: ClassVar[Callable[[Any], Engine]] = staticmethod(attrgetter("_engine"))
+    _loop_engine: ClassVar[Callable[[Any], Engine]] = staticmethod(attrgetter("_async_engine"))
 
     # Client classes take made keys: their methods have no ``version*`` parameters.
     _takes_versions: ClassVar[bool] = True
@@ -214,7 +189,10 @@ def command[**P, R](
 
     def drive(build: Callable[..., Any]) -> Callable[..., Any]:
         def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return self._run(spec, build(self, *args, **kwargs))
+            built = build(self, *args, **kwargs)
+            if type(built) is Command:
+                return self._sync_engine(self).run(spec, built)
+            return self._run(spec, built)
 
         return call
 
@@ -275,7 +253,14 @@ def aio(sync: Any) -> Any:
 
     def drive(build: Callable[..., Any]) -> Callable[..., Any]:
         async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return await self._arun(spec, build(self, *args, **kwargs))
+            built = build(self, *args, **kwargs)
+            if type(built) is not Command:
+                return await self._arun(spec, built)
+            try:
+                raw = await self._loop_engine(self).start(spec, built)
+            except ResponseError as error:
+                refuse(built.refused, error)
+            return built.reply(raw)
 
         async def walk(self: Any, *args: Any, **kwargs: Any) -> Any:
             stage = _Stage(build(self, *args, **kwargs))

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from django_cachex.exceptions import ResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["done", "fields", "flag", "integer", "items", "number", "page", "text", "texts", "unexpected"]
+__all__ = [
+    "check",
+    "done",
+    "fields",
+    "flag",
+    "integer",
+    "items",
+    "number",
+    "page",
+    "refuse",
+    "text",
+    "texts",
+    "unexpected",
+]
 
 
 def unexpected(reply: object) -> ResponseError:
@@ -81,3 +94,20 @@ def page(reply: Any) -> tuple[int, list[Any]]:
 def done(_: Any) -> bool:
     """Return ``True``: the server did it, or an error would have been raised."""
     return True
+
+
+def check(replies: Any) -> Any:
+    """Return the replies to a transaction's commands; raise the first error among them."""
+    if isinstance(replies, list):
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+    return replies
+
+
+def refuse(refused: Callable[[ResponseError], Exception] | None, error: Exception) -> NoReturn:
+    """Raise what *refused* makes of the server's refusal."""
+    made = refused(error) if refused is not None and isinstance(error, ResponseError) else error
+    if made is error:
+        raise error
+    raise made from error
