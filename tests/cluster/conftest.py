@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.servers import Family
 
-__all__ = ["cache", "cluster", "make_cache", "places", "running_cluster", "start_cluster"]
+__all__ = ["cache", "cluster", "make_cache", "places", "running_cluster", "start_cluster", "tag"]
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +61,12 @@ def make_cache(running_cluster: Cluster, key_prefix: str) -> Callable[..., Redis
 def cache(make_cache: Callable[..., RedisClusterCache]) -> RedisClusterCache:
     """A cache with default settings, and a key prefix of its own."""
     return make_cache()
+
+
+@pytest.fixture
+def tag() -> str:
+    """A hash tag, whose slot has no other test's keys."""
+    return f"{{{secrets.token_hex(4)}}}"
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_scripts_in_several_slots(cluster: Cluster, cache: RedisClusterCache, pl
 
 
 def test_hash_tags(cache: RedisClusterCache, call: Caller) -> None:
-    for tag in ("{u1}", "{u2}", "{another user}"):
+    for tag in ("{u1}", "{u2}", "{another-user}"):
         a, b, c = (f"{tag}:{name}" for name in "abc")
         call(cache.sadd, a, 1, 2)
         call(cache.sadd, b, 2, 3)

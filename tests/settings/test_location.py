@@ -56,14 +56,14 @@ def test_bad_locations(value: object, expected: str) -> None:
     assert SECRET not in str(caught.value)
 
 
-@pytest.mark.parametrize("topology", SCHEMES)
-def test_each_kind_of_backend_lists_its_own_schemes(topology: Any) -> None:
+@pytest.mark.parametrize("kind", SCHEMES)
+def test_each_kind_of_backend_lists_its_own_schemes(kind: Any) -> None:
     with pytest.raises(ImproperlyConfigured) as caught:
-        split_location("memcached://a", topology)
-    listed = str(caught.value).partition(f"valid for {topology} backends are ")[2]
-    assert listed == ", ".join(f"{scheme}://" for scheme in SCHEMES[topology])
-    assert ("embedded" in listed) == (topology == "standalone")
-    assert ("+sentinel" in listed) == (topology == "sentinel")
+        split_location("memcached://a", kind)
+    listed = str(caught.value).partition(f"valid for {kind} backends are ")[2]
+    assert listed == ", ".join(f"{scheme}://" for scheme in SCHEMES[kind])
+    assert ("embedded" in listed) == (kind == "standalone")
+    assert ("+sentinel" in listed) == (kind == "sentinel")
 
 
 def test_a_sentinel_url_is_one_part() -> None:
