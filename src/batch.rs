@@ -99,7 +99,7 @@ impl Batch {
 
     /// Adds a pipeline's call `name` that is several commands, or none. `together`: they stay on one server. `reply` gets the
     /// list of replies.
-    #[pyo3(signature = (name, reply, commands, together, /))]
+    #[pyo3(signature = (name, reply, commands, /, *, together))]
     fn call_several(
         &mut self,
         name: &str,

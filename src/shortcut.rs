@@ -258,11 +258,10 @@ impl Shortcut {
         guarded(|| engine.submit(cache.py(), request)).map(Some)
     }
 
-    /// What makes values of raw replies, or `None` if `encode` or `decode` of cache or client is not as it was written.
+    /// What makes stored data of the cache's values, and values of raw replies.
     #[pyo3(signature = (cache, /))]
-    fn values(&self, cache: &Bound<'_, PyAny>) -> PyResult<Option<Values>> {
-        let open = self.is_open(cache, &self.common.get().client)?;
-        Ok(open.then(|| Values { codec: self.codec.clone_ref(cache.py()) }))
+    fn values(slf: Py<Self>, cache: Py<PyAny>) -> Values {
+        Values { shortcut: slf, cache }
     }
 
     /// `pipeline.get(key, default, version)`; false if the long way must be taken. `reply` makes the value.
@@ -442,10 +441,41 @@ impl Shortcut {
     }
 }
 
-/// Makes values of raw replies.
+/// A cache's `encode` and `decode`, without the methods between while these are as they were written.
 #[pyclass(frozen, module = "django_cachex._core")]
 pub(crate) struct Values {
-    codec: Py<Codec>,
+    shortcut: Py<Shortcut>,
+    cache: Py<PyAny>,
+}
+
+impl Values {
+    /// The codec, unless `encode` or `decode` of cache or client has been replaced.
+    fn codec(&self, py: Python<'_>) -> PyResult<Option<&Codec>> {
+        let shortcut = self.shortcut.get();
+        let open = shortcut.is_open(self.cache.bind(py), &shortcut.common.get().client)?;
+        Ok(open.then(|| shortcut.codec.get()))
+    }
+
+    fn value<'py>(&self, codec: Option<&Codec>, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = reply.py();
+        if reply.is_none() {
+            return Ok(reply.clone());
+        }
+        if !reply.is_exact_instance_of::<PyBytes>() {
+            return Err(unexpected(reply));
+        }
+        match codec {
+            Some(codec) => codec.decode(reply),
+            None => self.cache.bind(py).call_method1(intern!(py, "decode"), (reply,)),
+        }
+    }
+}
+
+fn unexpected(reply: &Bound<'_, PyAny>) -> PyErr {
+    match reply.get_type().qualname() {
+        Ok(name) => Error::new(Kind::Response, format!("unexpected reply of type {name}")).into(),
+        Err(error) => error,
+    }
 }
 
 #[pymethods]
@@ -453,31 +483,33 @@ impl Values {
     /// What is stored for a value.
     #[pyo3(signature = (value, /))]
     fn encode<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.codec.get().encode(value)
+        let py = value.py();
+        match self.codec(py)? {
+            Some(codec) => codec.encode(value),
+            None => self.cache.bind(py).call_method1(intern!(py, "encode"), (value,)),
+        }
     }
 
     /// The value that a string reply stands for, `None` for the server's nil.
     #[pyo3(signature = (reply, /))]
     fn one<'py>(&self, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        if reply.is_none() {
-            return Ok(reply.clone());
-        }
-        if !reply.is_exact_instance_of::<PyBytes>() {
-            let text = format!("unexpected reply of type {}", reply.get_type().qualname()?);
-            return Err(Error::new(Kind::Response, text).into());
-        }
-        self.codec.get().decode(reply)
+        self.value(self.codec(reply.py())?, reply)
     }
 
     /// The values that an array reply stands for.
     #[pyo3(signature = (reply, /))]
     fn all<'py>(&self, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        let Ok(items) = reply.cast::<PyList>() else {
-            let text = format!("unexpected reply of type {}", reply.get_type().qualname()?);
-            return Err(Error::new(Kind::Response, text).into());
-        };
-        let values = items.iter().map(|item| self.one(&item)).collect::<PyResult<Vec<_>>>()?;
-        PyList::new(reply.py(), values)
+        let py = reply.py();
+        let Ok(items) = reply.cast::<PyList>() else { return Err(unexpected(reply)) };
+        let codec = self.codec(py)?;
+        let values = items.iter().map(|item| self.value(codec, &item)).collect::<PyResult<Vec<_>>>()?;
+        PyList::new(py, values)
+    }
+
+    // The signature is PyO3's.
+    #[allow(clippy::needless_pass_by_value)]
+    fn __traverse__(&self, visit: pyo3::gc::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.cache)
     }
 }
 

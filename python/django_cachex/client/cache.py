@@ -6,7 +6,7 @@ import re
 from functools import cached_property
 from inspect import isawaitable
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
 from django.core.exceptions import ImproperlyConfigured
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from django_cachex._core import Spec
-    from django_cachex.commands.command import Built
+    from django_cachex.commands.command import Built, EngineOf
 
 __all__ = [
     "KeyValueCache",
@@ -78,8 +78,8 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
 
     _class: type[ClientT] | None = None
     _missing_key = object()
-    _sync_engine = staticmethod(attrgetter("_cache._engine"))
-    _loop_engine = staticmethod(attrgetter("_cache._async_engine"))
+    _sync_engine: ClassVar[EngineOf] = staticmethod(attrgetter("_cache._engine"))
+    _loop_engine: ClassVar[EngineOf] = staticmethod(attrgetter("_cache._async_engine"))
 
     def __init__(self, server: str | Sequence[str], params: dict[str, Any]) -> None:
         """Check ``LOCATION`` and ``OPTIONS``; nothing is connected or started.
@@ -207,15 +207,22 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
     # Values and servers
 
     # As the base class has them, without the methods between as long as nobody has replaced one.
-    @property
-    def _value(self) -> Callable[[Any], Any]:
-        values = self._shortcut.values(self)
-        return super()._value if values is None else values.one
 
-    @property
+    @cached_property
+    def _values_of(self) -> _core.Values:
+        return self._shortcut.values(self)
+
+    @cached_property
+    def _encode(self) -> Callable[[Any], int | bytes]:
+        return self._values_of.encode
+
+    @cached_property
+    def _value(self) -> Callable[[Any], Any]:
+        return self._values_of.one
+
+    @cached_property
     def _values(self) -> Callable[[Any], list[Any]]:
-        values = self._shortcut.values(self)
-        return super()._values if values is None else values.all
+        return self._values_of.all
 
     def encode(self, value: Any) -> int | bytes:
         """Return what is stored for *value*: an exact int as it is, anything else serialized and compressed.

@@ -22,7 +22,14 @@ from django_cachex.commands.sets import SetCommands
 from django_cachex.commands.sorted_sets import SortedSetCommands
 from django_cachex.commands.streams import StreamCommands
 from django_cachex.commands.ttl import TtlCommands
-from django_cachex.exceptions import CrossSlotError, KeyNotFoundError, NoPermissionError, NoScriptError, ResponseError, SerializerError
+from django_cachex.exceptions import (
+    CrossSlotError,
+    KeyNotFoundError,
+    NoPermissionError,
+    NoScriptError,
+    ResponseError,
+    SerializerError,
+)
 from django_cachex.options import CACHE_OPTIONS
 from django_cachex.redaction import scrub
 from django_cachex.settings import Settings
@@ -424,7 +431,7 @@ class KeyValueCacheClient[ClientT](
 
     @steps
     def _move(self, src: str, dst: str, key: str) -> Steps[None]:
-        """Rename *src*, which stands for the user's *key*, to *dst*; between servers of a cluster copy and delete it."""
+        """Rename *src*, the user's *key*, to *dst*; between servers of a cluster copy it and then delete it."""
         try:
             yield Command(done, src, dst, spec=_RENAME, refused=missing(key))
         except CrossSlotError:

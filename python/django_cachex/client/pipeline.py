@@ -65,8 +65,10 @@ class BasePipeline(
         # Each command asks for them: looked up once.
         self._shortcut = cache._shortcut  # noqa: SLF001 - of this package
         self._found = self._shortcut.finder(None)
-        self._value = cache._value  # type: ignore[method-assign] # noqa: SLF001
-        self._values = cache._values  # type: ignore[method-assign] # noqa: SLF001
+        values = cache._values_of  # noqa: SLF001 - of this package
+        self._encode = values.encode  # type: ignore[assignment, method-assign]
+        self._value = values.one  # type: ignore[assignment, method-assign]
+        self._values = values.all  # type: ignore[assignment, method-assign]
         self.encode = self._client.encode  # type: ignore[method-assign]
         self.decode = self._client.decode  # type: ignore[method-assign]
 
@@ -76,7 +78,7 @@ class BasePipeline(
 
     def __len__(self) -> int:
         """Return how many calls are queued."""
-        return self._batch.calls
+        return int(self._batch.calls)
 
     def __bool__(self) -> bool:
         """Return ``True``, also when nothing is queued."""
@@ -97,19 +99,19 @@ class BasePipeline(
         return self
 
     def _push_several(self, spec: Spec, built: Transaction[Any]) -> Self:
-        commands, reply = built.commands, built.reply
+        commands, reply = tuple(built.commands), built.reply
         if self._transaction or self._engine.sharded:
-            # A cluster's nodes may send each of the commands elsewhere, which a transaction among others would not survive.
+            # A cluster's node may send each of the commands elsewhere: a transaction among others would not survive it.
             together = self._transaction or not built.spread
-            self._batch.call_several(spec.name, lambda replies: reply(check(replies)), tuple(commands), together)
-        else:
-            whole = ((_MULTI, ()), *commands, (_EXEC, ()))
-            self._batch.call_several(spec.name, lambda replies: reply(check(replies[-1])), whole, True)
+            self._batch.call_several(spec.name, lambda replies: reply(check(replies)), commands, together=together)
+            return self
+        whole = ((_MULTI, ()), *commands, (_EXEC, ()))
+        self._batch.call_several(spec.name, lambda replies: reply(check(replies[-1])), whole, together=True)
         return self
 
     def _push_nothing(self, spec: Spec, result: Any) -> Self:
         """Queue a call that has its result already."""
-        self._batch.call_several(spec.name, lambda _: result, (), True)
+        self._batch.call_several(spec.name, lambda _: result, (), together=True)
         return self
 
     def _take(self) -> Any:

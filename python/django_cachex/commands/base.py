@@ -61,6 +61,9 @@ class Commands:
         """
         raise NotImplementedError
 
+    def _encode(self, value: Any) -> int | bytes:
+        return self.encode(value)
+
     def _value(self, reply: Any) -> Any:
         """Return the value that a string reply stands for, ``None`` for the server's nil."""
         if reply is None:

@@ -31,6 +31,7 @@ __all__ = [
     "Built",
     "Command",
     "Direct",
+    "EngineOf",
     "Queued",
     "Steps",
     "Transaction",
@@ -66,6 +67,7 @@ class Batch[T](list[T]):
     """Items that a ``@stream`` hands out; its other yields are commands."""
 
 
+type EngineOf = staticmethod[[Any], Engine]
 type Built[R] = Command[R] | Transaction[R]
 type Steps[R] = Generator[Built[Any], Any, R]
 type Stream[T] = Generator[Built[Any] | Batch[T], Any, None]
@@ -75,8 +77,8 @@ class Direct:
     """A class whose commands are sent at once, by the engines that its attributes lead to."""
 
     # What gets an engine from an object, without a frame.
-    _sync_engine: ClassVar[Callable[[Any], Engine]] = staticmethod(attrgetter("_engine"))
-    _loop_engine: ClassVar[Callable[[Any], Engine]] = staticmethod(attrgetter("_async_engine"))
+    _sync_engine: ClassVar[EngineOf] = staticmethod(attrgetter("_engine"))
+    _loop_engine: ClassVar[EngineOf] = staticmethod(attrgetter("_async_engine"))
 
     # Client classes take made keys: their methods have no ``version*`` parameters.
     _takes_versions: ClassVar[bool] = True

@@ -67,7 +67,7 @@ class HashCommands(Commands):
             if len(flat) % 2:
                 raise ValueError("items must be fields and values in turn; the last field has no value")
             pairs += zip(flat[::2], flat[1::2], strict=True)
-        words = [word for name, given in some("field", pairs) for word in (field_text(name), self.encode(given))]
+        words = [word for name, given in some("field", pairs) for word in (field_text(name), self._encode(given))]
         return Command(integer, self._key(key, version), *words)
 
     ahset = aio(hset)
@@ -75,7 +75,7 @@ class HashCommands(Commands):
     @command("HSETNX", write=True)
     def hsetnx(self, key: str, field: Field, value: Any, version: int | None = None) -> Command[bool]:
         """Set one field of a hash unless it exists; return whether it was set (HSETNX)."""
-        return Command(flag, self._key(key, version), field_text(field), self.encode(value))
+        return Command(flag, self._key(key, version), field_text(field), self._encode(value))
 
     ahsetnx = aio(hsetnx)
 

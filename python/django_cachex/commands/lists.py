@@ -35,7 +35,7 @@ class ListCommands(Commands):
         Raises:
             ValueError: no value is given.
         """
-        return Command(integer, self._key(key, version), *encoded(self.encode, values))
+        return Command(integer, self._key(key, version), *encoded(self._encode, values))
 
     alpush = aio(lpush)
 
@@ -46,7 +46,7 @@ class ListCommands(Commands):
         Raises:
             ValueError: no value is given.
         """
-        return Command(integer, self._key(key, version), *encoded(self.encode, values))
+        return Command(integer, self._key(key, version), *encoded(self._encode, values))
 
     arpush = aio(rpush)
 
@@ -101,7 +101,7 @@ class ListCommands(Commands):
         Raises:
             ResponseError: the key does not exist, or *index* is out of range.
         """
-        return Command(done, self._key(key, version), index, self.encode(value))
+        return Command(done, self._key(key, version), index, self._encode(value))
 
     alset = aio(lset)
 
@@ -116,7 +116,7 @@ class ListCommands(Commands):
         Returns:
             How many were removed.
         """
-        return Command(integer, self._key(key, version), count, self.encode(value))
+        return Command(integer, self._key(key, version), count, self._encode(value))
 
     alrem = aio(lrem)
 
@@ -143,7 +143,7 @@ class ListCommands(Commands):
             ValueError: *where* is something else.
         """
         side = choice(where, "BEFORE", "AFTER")
-        return Command(integer, self._key(key, version), side, self.encode(pivot), self.encode(value))
+        return Command(integer, self._key(key, version), side, self._encode(pivot), self._encode(value))
 
     alinsert = aio(linsert)
 
@@ -179,7 +179,7 @@ class ListCommands(Commands):
             for word in (name, number)
         ]
         reply = _index if count is None else _indexes
-        return Command(reply, self._key(key, version), self.encode(value), *options)
+        return Command(reply, self._key(key, version), self._encode(value), *options)
 
     alpos = aio(lpos)
 

@@ -35,14 +35,14 @@ class SetCommands(Commands):
     @command("SADD", write=True)
     def sadd(self, key: str, *members: Any, version: int | None = None) -> Command[int]:
         """Add *members*, at least one; return how many are new (SADD)."""
-        return Command(integer, self._key(key, version), *encoded(self.encode, members))
+        return Command(integer, self._key(key, version), *encoded(self._encode, members))
 
     asadd = aio(sadd)
 
     @command("SREM", write=True)
     def srem(self, key: str, *members: Any, version: int | None = None) -> Command[int]:
         """Remove *members*, at least one; return how many there were (SREM)."""
-        return Command(integer, self._key(key, version), *encoded(self.encode, members))
+        return Command(integer, self._key(key, version), *encoded(self._encode, members))
 
     asrem = aio(srem)
 
@@ -56,14 +56,14 @@ class SetCommands(Commands):
     @command("SISMEMBER")
     def sismember(self, key: str, member: Any, version: int | None = None) -> Command[bool]:
         """Return whether *member* is in the set (SISMEMBER)."""
-        return Command(flag, self._key(key, version), self.encode(member))
+        return Command(flag, self._key(key, version), self._encode(member))
 
     asismember = aio(sismember)
 
     @command("SMISMEMBER")
     def smismember(self, key: str, *members: Any, version: int | None = None) -> Command[list[bool]]:
         """Return for each of *members*, at least one, whether it is in the set (SMISMEMBER)."""
-        stored = encoded(self.encode, members)
+        stored = encoded(self._encode, members)
         return Command(lambda reply: list(map(flag, items(reply, len(stored)))), self._key(key, version), *stored)
 
     asmismember = aio(smismember)
@@ -129,7 +129,7 @@ class SetCommands(Commands):
         version_dst: int | None = None,
     ) -> Command[bool]:
         """Move *member* from the set *src* to the set *dst* in one step; return whether it was in *src* (SMOVE)."""
-        return Command(flag, *self._two_keys(src, dst, version, version_src, version_dst), self.encode(member))
+        return Command(flag, *self._two_keys(src, dst, version, version_src, version_dst), self._encode(member))
 
     asmove = aio(smove)
 

@@ -62,7 +62,7 @@ class SortedSetCommands(Commands):
             ValueError: *mapping* is empty, or has several members with *incr*; *nx* together with *xx*, *gt* or *lt*;
                 *gt* together with *lt*.
         """
-        if not isinstance(mapping, Mapping):
+        if type(mapping) is not dict and not isinstance(mapping, Mapping):
             raise TypeError(f"a mapping of members to scores was expected, not {type(mapping).__name__}")
         if not mapping:
             raise ValueError("at least one member is needed")
@@ -75,7 +75,7 @@ class SortedSetCommands(Commands):
             flags = {"NX": nx, "XX": xx, "GT": gt, "LT": lt, "CH": ch, "INCR": incr}
             args += [flag for flag, wanted in flags.items() if wanted]
         for member, score in mapping.items():
-            args += (_sent(score), self.encode(member))
+            args += (_sent(score), self._encode(member))
         return Command(_score if incr else integer, *args)
 
     azadd = aio(zadd)
@@ -83,7 +83,7 @@ class SortedSetCommands(Commands):
     @command("ZREM", write=True)
     def zrem(self, key: str, *members: Any, version: int | None = None) -> Command[int]:
         """Remove *members*, at least one; return how many there were (ZREM)."""
-        return Command(integer, self._key(key, version), *encoded(self.encode, members))
+        return Command(integer, self._key(key, version), *encoded(self._encode, members))
 
     azrem = aio(zrem)
 
@@ -104,21 +104,21 @@ class SortedSetCommands(Commands):
     @command("ZINCRBY", write=True)
     def zincrby(self, key: str, amount: Score, member: Any, version: int | None = None) -> Command[float]:
         """Add *amount* to the score of *member*, 0 if it is new; return the new score (ZINCRBY)."""
-        return Command(number, self._key(key, version), _sent(amount), self.encode(member))
+        return Command(number, self._key(key, version), _sent(amount), self._encode(member))
 
     azincrby = aio(zincrby)
 
     @command("ZSCORE")
     def zscore(self, key: str, member: Any, version: int | None = None) -> Command[float | None]:
         """Return the score of *member*, ``None`` if it is not there (ZSCORE)."""
-        return Command(_score, self._key(key, version), self.encode(member))
+        return Command(_score, self._key(key, version), self._encode(member))
 
     azscore = aio(zscore)
 
     @command("ZMSCORE")
     def zmscore(self, key: str, *members: Any, version: int | None = None) -> Command[list[float | None]]:
         """Return the scores of *members*, at least one, with ``None`` for those not there (ZMSCORE)."""
-        stored = encoded(self.encode, members)
+        stored = encoded(self._encode, members)
         return Command(lambda reply: list(map(_score, items(reply, len(stored)))), self._key(key, version), *stored)
 
     azmscore = aio(zmscore)
@@ -126,14 +126,14 @@ class SortedSetCommands(Commands):
     @command("ZRANK")
     def zrank(self, key: str, member: Any, version: int | None = None) -> Command[int | None]:
         """Return the rank of *member*, 0 for the lowest score; ``None`` if it is not there (ZRANK)."""
-        return Command(_rank, self._key(key, version), self.encode(member))
+        return Command(_rank, self._key(key, version), self._encode(member))
 
     azrank = aio(zrank)
 
     @command("ZREVRANK")
     def zrevrank(self, key: str, member: Any, version: int | None = None) -> Command[int | None]:
         """Return the rank of *member*, 0 for the highest score; ``None`` if it is not there (ZREVRANK)."""
-        return Command(_rank, self._key(key, version), self.encode(member))
+        return Command(_rank, self._key(key, version), self._encode(member))
 
     azrevrank = aio(zrevrank)
 

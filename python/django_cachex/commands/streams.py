@@ -69,7 +69,7 @@ class StreamCommands(Commands):
             ValueError: there is no field, or *maxlen*, *minid* and *limit* do not go together.
             ResponseError: the id is not larger than the last one.
         """
-        words = [word for name, data in _some("field", fields) for word in (field_text(name), self.encode(data))]
+        words = [word for name, data in _some("field", fields) for word in (field_text(name), self._encode(data))]
         options = _options(NOMKSTREAM=bool(nomkstream)) + _trimming(maxlen, minid, limit, approximate=approximate)
         return Command(_added, self._key(key, version), *options, field_text(entry_id), *words)
 
