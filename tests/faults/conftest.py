@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.faults.proxy import Proxy
     from tests.servers import Family
 
-__all__ = ["cluster", "each_family", "family", "figure", "proxies", "sentinel_set", "start_proxy"]
+__all__ = ["cluster", "each_family", "family", "figure", "make_cache_at", "proxies", "sentinel_set", "start_proxy"]
 
 
 # The faults are the proxy's and the kernel's: they look the same with each server program.
@@ -48,6 +48,20 @@ def sentinel_set(each_family: Family) -> Iterator[SentinelSet]:
     """A Sentinel set for the tests of a module: each leaves it whole."""
     with SentinelSet(each_family) as running:
         yield running
+
+
+@pytest.fixture
+def make_cache_at(key_prefix: str) -> Iterator[Callable[..., Any]]:
+    """Make caches: `make_cache_at(location, backend, **OPTIONS)`. As `make_cache`, but it starts no server."""
+    made: list[Any] = []
+
+    def make(location: str | list[str], backend: Callable[..., Any], **options: Any) -> Any:
+        made.append(backend(location, {"KEY_PREFIX": key_prefix, "OPTIONS": options}))
+        return made[-1]
+
+    yield make
+    for cache in made:
+        cache.close()
 
 
 @pytest.fixture(scope="session")

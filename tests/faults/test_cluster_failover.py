@@ -30,9 +30,9 @@ _THREADS, _TASKS = 2, 4
 
 
 @pytest.fixture
-def cache(cluster: Cluster, make_cache: Callable[..., Any]) -> Any:
+def cache(cluster: Cluster, make_cache_at: Callable[..., Any]) -> Any:
     """A cache on the cluster, with default settings."""
-    return make_cache(cluster.urls, backend=_BACKENDS[cluster.family.name])
+    return make_cache_at(cluster.urls, _BACKENDS[cluster.family.name])
 
 
 @pytest.fixture
@@ -154,10 +154,9 @@ class TestDown:
         assert max(seconds) < _DEADLINE + SLACK
 
     @pytest.mark.usefixtures("mended")
-    def test_cluster(self, cluster: Cluster, make_cache: Callable[..., Any], figure: Callable[[str], None]) -> None:
+    def test_cluster(self, cluster: Cluster, make_cache_at: Callable[..., Any], figure: Callable[[str], None]) -> None:
         deadline = 1.0
-        backend = _BACKENDS[cluster.family.name]
-        cache = make_cache(cluster.urls, backend=backend, OPTIONS={"operation_timeout": deadline})
+        cache = make_cache_at(cluster.urls, _BACKENDS[cluster.family.name], operation_timeout=deadline)
         victim, other, _ = cluster.primaries()
         (kept,) = _keys(cluster, cache, other, 1)
         cache.set(kept, "v")

@@ -65,21 +65,21 @@ class Place:
 
 
 @pytest.fixture(params=["standalone", "sentinel", "cluster"])
-def place(request: pytest.FixtureRequest, each_family: Family, make_cache: Callable[..., Any]) -> Place:
+def place(request: pytest.FixtureRequest, each_family: Family, make_cache_at: Callable[..., Any]) -> Place:
     """A key on each topology that has replicas."""
     backend = _BACKENDS[request.param, each_family.name]
     if request.param == "cluster":
         cluster: Cluster = request.getfixturevalue("cluster")
         primary = cluster.primaries()[0]
-        cache = make_cache(cluster.urls, backend=backend, OPTIONS={**_LIMITS, "read_from_replicas": True})
+        cache = make_cache_at(cluster.urls, backend, read_from_replicas=True, **_LIMITS)
         (key,) = keys_in(cluster, cache, set(cluster.slots(primary)), 1)
         return Place(cluster, cache, key, primary, cluster.replicas(primary))
     sentinel_set: SentinelSet = request.getfixturevalue("sentinel_set")
     primary, replicas = sentinel_set.master(), sentinel_set.replicas()
     if request.param == "sentinel":
-        cache = make_cache(sentinel_set.url, backend=backend, OPTIONS={**_LIMITS, **sentinel_set.options})
+        cache = make_cache_at(sentinel_set.url, backend, **sentinel_set.options, **_LIMITS)
     else:
-        cache = make_cache([primary.url, *(replica.url for replica in replicas)], backend=backend, OPTIONS=_LIMITS)
+        cache = make_cache_at([primary.url, *(replica.url for replica in replicas)], backend, **_LIMITS)
     return Place(sentinel_set, cache, "k", primary, replicas)
 
 
@@ -147,14 +147,14 @@ def _read_from(servers: list[Server]) -> Callable[[], bool]:
 
 
 def test_known_to_be_down(
-    sentinel_set: SentinelSet, make_cache: Callable[..., Any], figure: Callable[[str], None]
+    sentinel_set: SentinelSet, make_cache_at: Callable[..., Any], figure: Callable[[str], None]
 ) -> None:
     victim, other = sentinel_set.replicas()
     victim.kill()
     # The sentinels notice the lost connection, and say so to whoever asks for replicas.
     backend = _BACKENDS["sentinel", sentinel_set.family.name]
     assert eventually(lambda: all(_is_disconnected(sentinel, victim) for sentinel in sentinel_set.sentinels))
-    cache = make_cache(sentinel_set.url, backend=backend, OPTIONS={**sentinel_set.options, "client_name": "late"})
+    cache = make_cache_at(sentinel_set.url, backend, **sentinel_set.options, client_name="late")
     cache.set("k", "v", None)
     assert cache.get("k", "v") == "v"
     victim.start()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.cluster_servers import Cluster
     from tests.faults.load import Call, Script
 
+_BACKENDS = {"redis": RedisClusterCache, "valkey": ValkeyClusterCache}
 _THREADS, _CALLERS = 4, 20
 # Seconds that the operations before and after the move may take.
 _LIMIT = 120
@@ -47,9 +48,8 @@ def _script(cache: Any, tags: list[str], wrong: list[Any], expected: dict[str, i
         check((yield cache.incr, (counter,)), number, {counter: number})
 
 
-def test_under_load(cluster: Cluster, make_cache: Callable[..., Any], figure: Callable[[str], None]) -> None:
-    backend = {"redis": RedisClusterCache, "valkey": ValkeyClusterCache}[cluster.family.name]
-    cache = make_cache(cluster.urls, backend=backend)
+def test_under_load(cluster: Cluster, make_cache_at: Callable[..., Any], figure: Callable[[str], None]) -> None:
+    cache = make_cache_at(cluster.urls, _BACKENDS[cluster.family.name])
     source, target, _ = cluster.primaries()
     slots, operations = size(300, 2_000), size(6_000, 100_000)
     wrong: list[Any] = []
@@ -80,10 +80,9 @@ def test_under_load(cluster: Cluster, make_cache: Callable[..., Any], figure: Ca
 
 
 def test_a_slot_stays_half_moved(
-    call: Caller, cluster: Cluster, make_cache: Callable[..., Any], figure: Callable[[str], None]
+    call: Caller, cluster: Cluster, make_cache_at: Callable[..., Any], figure: Callable[[str], None]
 ) -> None:
-    backend = {"redis": RedisClusterCache, "valkey": ValkeyClusterCache}[cluster.family.name]
-    cache = make_cache(cluster.urls, backend=backend)
+    cache = make_cache_at(cluster.urls, _BACKENDS[cluster.family.name])
     source, target, _ = cluster.primaries()
     (tag,) = keys_in(cluster, cache, cluster.slots(source)[-500:], 1)
     slot = cluster.slot(cache.make_key(tag))
