@@ -33,11 +33,14 @@ from django_cachex.client import (
 )
 from django_cachex.client.pipeline import AsyncPipeline, Pipeline
 from django_cachex.commands.base import Commands
+from django_cachex.commands.command import Direct
 from tests.contract import CLIENT, DECLARED, DJANGO, LATER, NOT_QUEUED, QUEUED_ONLY, SAMPLES, TWINLESS
 from tests.control import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from django_cachex._core import Command
 
     from tests.servers import Server
 
@@ -244,7 +247,7 @@ def test_helpers_of_commands_do_not_hide_each_other() -> None:
                 assert name not in seen, f"{name} of {seen[name]} and {cls.__name__}"
                 seen[name] = cls.__name__
             else:
-                assert name not in seen or name in ("_run", "_arun", "_takes_versions"), f"{name} of {seen[name]}"
+                assert name not in seen or name in vars(Direct), f"{name} of {seen[name]}"
 
 
 # Commands
@@ -302,28 +305,40 @@ def test_commands_are_what_the_server_says(server: Server) -> None:
 
 
 class Recorder:
-    """Stands in for a pipeline's batch."""
+    """Stands in for an engine, a pipeline's batch and its shortcut."""
 
     def __init__(self) -> None:
         self.commands: list[tuple[Spec, tuple[Any, ...]]] = []
 
-    def push(self, *commands: tuple[Spec, tuple[Any, ...]]) -> None:
+    def run(self, spec: Spec, built: Command[Any]) -> None:
+        self.commands.append((built.spec or spec, built.args))
+
+    call = run
+
+    def call_several(self, _name: str, _reply: object, commands: tuple[Any, ...], *, together: bool) -> None:
+        assert together
         self.commands += commands
+
+    def finder(self, _default: object) -> None:
+        pass
+
+    def queue_get(self, *_: object) -> bool:
+        return False
+
+    queue_set = queue_get
 
 
 def sent(cache: RedisCache, name: str) -> list[tuple[Spec, tuple[Any, ...]]]:
     """Return what a method sends, with the arguments of the table."""
     args, kwargs = SAMPLES[name]
-    if name in NOT_QUEUED or name in ("xread", "xreadgroup"):
-        spec = getattr(type(cache), name).__command__
-        built: list[Any] = []
-        cache._run = lambda _, command: built.append(command)  # type: ignore[method-assign, assignment]
-        getattr(cache, name)(*args, **kwargs)
-        return [(built[0].spec or spec, built[0].args)]
     recorder = Recorder()
-    pipeline = cache.pipeline()
-    pipeline._batch = recorder
-    getattr(pipeline, name)(*args, **kwargs)
+    if name in NOT_QUEUED or name in ("xread", "xreadgroup"):
+        cache._sync_engine = lambda _: recorder  # type: ignore[misc, assignment, return-value]
+        getattr(cache, name)(*args, **kwargs)
+    else:
+        pipeline = cache.pipeline()
+        pipeline._batch = pipeline._shortcut = recorder  # type: ignore[assignment]
+        getattr(pipeline, name)(*args, **kwargs)
     return recorder.commands
 
 
