@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from django_cachex._core import Command
-
     from tests.servers import Server
 
 MODULES = [
