@@ -1,5 +1,6 @@
 //! The native core of django-cachex. ARCHITECTURE.md says what each file does.
 
+pub mod compression;
 pub mod wire;
 
 #[cfg(feature = "python")]
