@@ -14,6 +14,8 @@ mod codec;
 #[cfg(feature = "python")]
 mod command;
 #[cfg(feature = "python")]
+mod compressors;
+#[cfg(feature = "python")]
 mod config;
 #[cfg(feature = "python")]
 mod control;
@@ -23,6 +25,8 @@ mod engine;
 mod errors;
 #[cfg(feature = "python")]
 mod fork;
+#[cfg(feature = "python")]
+mod growing;
 #[cfg(feature = "python")]
 mod imports;
 #[cfg(feature = "python")]

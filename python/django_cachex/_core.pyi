@@ -33,6 +33,9 @@ __all__ = [
     "Spec",
     "Tls",
     "__version__",
+    "compress",
+    "compression_levels",
+    "decompress",
 ]
 
 # redis-py's names.
@@ -242,3 +245,6 @@ class Shortcut:
     ) -> Future[Any] | None: ...
 
 def _panic_next(point: str) -> None: ...
+def compress(format: str, level: int, data: bytes, /) -> bytes: ...
+def decompress(format: str, data: bytes, limit: int | None, /) -> bytes: ...
+def compression_levels(format: str, /) -> tuple[int, int]: ...

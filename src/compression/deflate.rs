@@ -77,9 +77,7 @@ pub(super) fn decompress_zlib(
     output: &mut impl Output,
 ) -> Result<(), Fault> {
     let mut decoder = Decompress::new(true);
-    let read = output::run(data, limit, first, output, |input, room| {
-        inflate(&mut decoder, input, room)
-    })?;
+    let read = output::run(data, limit, first, output, |input, room| inflate(&mut decoder, input, room))?;
     if read == data.len() { Ok(()) } else { Err(Fault::Damaged) }
 }
 

@@ -181,7 +181,8 @@ fn frame<O: Output>(reader: &mut Reader<'_>, header: &Header, target: &mut Targe
         if word & STORED != 0 {
             target.store(body)?;
         } else {
-            let from = if header.flags & INDEPENDENT == 0 { start.max(target.end.saturating_sub(WINDOW)) } else { target.end };
+            let from =
+                if header.flags & INDEPENDENT == 0 { start.max(target.end.saturating_sub(WINDOW)) } else { target.end };
             target.expand(body, from, header.block_size)?;
         }
     }

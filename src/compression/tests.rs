@@ -39,7 +39,16 @@ fn samples() -> Vec<Vec<u8>> {
         (0..len).map(next).collect::<Vec<u8>>()
     };
     let page = b"<li class=\"item\"><a href=\"/products/4711/\">A product of ours</a></li>\n".repeat(1500);
-    vec![Vec::new(), vec![7], b"abc".to_vec(), random(300), page, random(70_000), vec![0; 9 * MIB / 2], random(9 * MIB / 2)]
+    vec![
+        Vec::new(),
+        vec![7],
+        b"abc".to_vec(),
+        random(300),
+        page,
+        random(70_000),
+        vec![0; 9 * MIB / 2],
+        random(9 * MIB / 2),
+    ]
 }
 
 #[test]
