@@ -33,7 +33,12 @@ class SignedPickleSerializer(BaseSerializer):
     _error = PickleSerializerError
 
     def __init__(self, protocol: int | None = None, *, salt: str = "django_cachex") -> None:
-        """Keep *protocol* (``None`` is the newest one) and *salt*."""
+        """Keep *protocol* (``None`` is the newest one) and *salt*.
+
+        Raises:
+            ImproperlyConfigured: there is no ``SECRET_KEY``.
+        """
+        _ = settings.SECRET_KEY  # Django raises if it is empty
         self.protocol = pickle.HIGHEST_PROTOCOL if protocol is None else protocol
         self.salt = salt
 
