@@ -67,10 +67,10 @@ def _lz4(size: int) -> bytes:
 
 
 BOMBS: dict[str, Callable[[], tuple[str, bytes]]] = {
-    "zlib": lambda: ("zlib", _in_pieces(zlib.compressobj(9), GIBIBYTE)),
-    "gzip": lambda: ("gzip", _in_pieces(zlib.compressobj(9, wbits=31), GIBIBYTE)),
+    "zlib": lambda: ("zlib", _in_pieces(zlib.compressobj(1), GIBIBYTE)),
+    "gzip": lambda: ("gzip", _in_pieces(zlib.compressobj(1, wbits=31), GIBIBYTE)),
     "gzip of many members": lambda: ("gzip", gzip.compress(bytes(MEBIBYTE)) * 1024),
-    "lzma": lambda: ("lzma", _in_pieces(lzma.LZMACompressor(preset=0), GIBIBYTE)),
+    "lzma": lambda: ("lzma", _in_pieces(lzma.LZMACompressor(preset=0), GIBIBYTE // 4)),
     "lzma of many streams": lambda: ("lzma", lzma.compress(bytes(8 * MEBIBYTE), preset=0) * 128),
     "lz4": lambda: ("lz4", _lz4(GIBIBYTE)),
     "lz4 of many frames": lambda: ("lz4", lz4.frame.compress(bytes(8 * MEBIBYTE)) * 128),
@@ -115,8 +115,9 @@ def test_a_bomb_takes_no_more_memory_than_the_limit(bomb: str) -> None:
 def test_a_bomb_on_a_server(
     name: str, make_cache: Callable[..., RedisCache], server: Server, call_anyhow: Caller
 ) -> None:
-    cache = make_cache(OPTIONS={"compressor": PATHS[name], "on_undecodable": "miss"})
-    server.command("SET", cache.make_key("k"), encoded(cache, bytes(65 * MEBIBYTE)))
+    options = {"compressor": PATHS[name], "max_decompressed_size": 2 * MEBIBYTE, "on_undecodable": "miss"}
+    cache = make_cache(OPTIONS=options)
+    server.command("SET", cache.make_key("k"), encoded(cache, bytes(3 * MEBIBYTE)))
     for method, *args in [(cache.get, "k"), (cache.get_many, ["k"])]:
         with pytest.raises(ValueTooLargeError, match=name):
             call_anyhow(method, *args)
@@ -169,7 +170,8 @@ def test_every_truncation_is_an_error(name: str, serializer: str) -> None:
     missing = backend(
         compressor=PATHS[name], serializer=f"django_cachex.serializers.{serializer}Serializer", on_undecodable="miss"
     )
-    for end in range(len(stored)):
+    # A single byte may be a number in MessagePack.
+    for end in (0, *range(2, len(stored))):
         with pytest.raises(SerializerError):
             cache.decode(stored[:end])
         assert missing._cache._found(stored[:end], "default") == "default"
@@ -189,7 +191,6 @@ def test_every_flipped_bit_is_an_error_or_nothing(name: str, serializer: str) ->
             assert isinstance(error, (SerializerError, ValueTooLargeError))  # noqa: PT017 - not always raised
         else:
             # A few bits mean nothing to a reader: in gzip's header the time and the system.
-            # A first byte that is none of the compressor's may be all of a MessagePack value: it is not, with more behind.
             assert found == VALUE
 
 
