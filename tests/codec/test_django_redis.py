@@ -38,7 +38,7 @@ def make_theirs(server: Server, key_prefix: str) -> Iterator[Callable[..., BaseC
 
     def make(**options: str) -> BaseCache:
         url = server.url.replace("valkey://", "redis://")
-        cache = django_redis.cache.RedisCache(url, {"KEY_PREFIX": key_prefix, "OPTIONS": options})
+        cache: BaseCache = django_redis.cache.RedisCache(url, {"KEY_PREFIX": key_prefix, "OPTIONS": options})
         made.append(cache)
         return cache
 
@@ -63,8 +63,7 @@ def test_both_directions(
     ours = make_cache(
         OPTIONS={
             "serializer": f"django_cachex.serializers.{serializer}",
-            "compressor": compressor
-            and f"django_cachex.compressors.{compressor}.{compressor.capitalize()}Compressor",
+            "compressor": compressor and f"django_cachex.compressors.{compressor}.{compressor.capitalize()}Compressor",
         }
     )
     for value in VALUES:

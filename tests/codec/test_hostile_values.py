@@ -118,9 +118,10 @@ def test_a_bomb_on_a_server(
     options = {"compressor": PATHS[name], "max_decompressed_size": 2 * MEBIBYTE, "on_undecodable": "miss"}
     cache = make_cache(OPTIONS=options)
     server.command("SET", cache.make_key("k"), encoded(cache, bytes(3 * MEBIBYTE)))
-    for method, *args in [(cache.get, "k"), (cache.get_many, ["k"])]:
-        with pytest.raises(ValueTooLargeError, match=name):
-            call_anyhow(method, *args)
+    with pytest.raises(ValueTooLargeError, match=name):
+        call_anyhow(cache.get, "k")
+    with pytest.raises(ValueTooLargeError, match=name):
+        call_anyhow(cache.get_many, ["k"])
     call_anyhow(cache.set, "l", "x" * 1000)
     assert call_anyhow(cache.get, "l") == "x" * 1000
 
@@ -141,7 +142,9 @@ def test_lies_about_the_size_take_no_memory() -> None:
     with pytest.raises(SerializerError):
         backend(compressor=PATHS["zstd"]).decode(b"\x28\xb5\x2f\xfd\xe0" + huge + b"\x01\0\0")
     with pytest.raises(SerializerError):
-        backend(compressor=PATHS["zstd"], max_decompressed_size=None).decode(b"\x28\xb5\x2f\xfd\xe0" + huge + b"\x01\0\0")
+        backend(compressor=PATHS["zstd"], max_decompressed_size=None).decode(
+            b"\x28\xb5\x2f\xfd\xe0" + huge + b"\x01\0\0"
+        )
 
 
 def _xxh32_byte(header: bytes) -> bytes:
@@ -162,7 +165,9 @@ VALUE = {"page": [f"line {number}" for number in range(200)]}
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("serializer", ["json.Json", "msgpack.Msgpack", "orjson.Orjson", "ormsgpack.Ormsgpack", "pickle.Pickle"])
+@pytest.mark.parametrize(
+    "serializer", ["json.Json", "msgpack.Msgpack", "orjson.Orjson", "ormsgpack.Ormsgpack", "pickle.Pickle"]
+)
 def test_every_truncation_is_an_error(name: str, serializer: str) -> None:
     cache = backend(compressor=PATHS[name], serializer=f"django_cachex.serializers.{serializer}Serializer")
     stored = encoded(cache, VALUE)
@@ -234,7 +239,9 @@ def test_formats_that_are_nobodys() -> None:
 
 
 def test_dictionaries_are_nobodys() -> None:
-    samples = [f'"sample {number} of many"'.encode() * 20 for number in range(100)]
+    samples: list[bytes | bytearray | memoryview[int]] = [
+        f'"sample {number} of many"'.encode() * 20 for number in range(100)
+    ]
     dictionary = zstandard.train_dictionary(1024, samples)
     packed = zstandard.ZstdCompressor(dict_data=dictionary).compress(samples[0])
     with pytest.raises(SerializerError, match="begin as zstd does"):

@@ -1,0 +1,124 @@
+"""What is large enough to be compressed: a queryset, its values, a rendered page, a session."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from benchmarks.models import Article
+
+__all__ = ["page", "queryset", "session", "values"]
+
+# Words of one to four syllables, the first ones much more frequent than the last: about as redundant as prose.
+_SYLLABLES = (
+    "ba",
+    "ce",
+    "di",
+    "fo",
+    "gu",
+    "ha",
+    "je",
+    "ki",
+    "lo",
+    "mu",
+    "na",
+    "pe",
+    "qui",
+    "ro",
+    "su",
+    "ta",
+    "ve",
+    "un",
+)
+_PUNCTUATION = (",", ".", ";", " and", " of", " the", "", "", "", "")
+
+
+class _Author:
+    """Writes the same text in every run."""
+
+    def __init__(self) -> None:
+        self._random = random.Random(4711)
+        self._words = ["".join(self._random.choices(_SYLLABLES, k=self._random.randint(1, 4))) for _ in range(3000)]
+        self._weights = [1 / (rank + 3) for rank in range(len(self._words))]
+
+    def words(self, number: int) -> str:
+        chosen = self._random.choices(self._words, self._weights, k=number)
+        return " ".join(word + self._random.choice(_PUNCTUATION) for word in chosen).capitalize()
+
+    def number(self, most: int) -> int:
+        return self._random.randrange(most)
+
+    def token(self) -> str:
+        return self._random.randbytes(16).hex()
+
+
+def _rows(number: int) -> list[dict[str, Any]]:
+    author = _Author()
+    start = dt.datetime(2026, 11, 23, 8, tzinfo=dt.UTC)
+    return [
+        {
+            "id": 10_000 + index,
+            "title": (title := author.words(6)),
+            "slug": "-".join(title.lower().replace(",", "").replace(".", "").replace(";", "").split()),
+            "summary": author.words(20),
+            "author": author.words(2),
+            "published": start - dt.timedelta(seconds=author.number(10**7)),
+            "price": Decimal(author.number(10**5)) / 100,
+            "featured": author.number(5) == 0,
+            "comments": author.number(200),
+        }
+        for index in range(number)
+    ]
+
+
+def queryset() -> QuerySet[Article]:
+    """Return an evaluated queryset of 38 articles: 14 kB as a pickle."""
+    from benchmarks.models import Article  # noqa: PLC0415 - needs Django to be set up
+
+    found = Article.objects.all()
+    found._result_cache = [Article(**row) for row in _rows(38)]  # noqa: SLF001 - as if the database had been asked
+    return found
+
+
+def values() -> list[dict[str, Any]]:
+    """Return what `QuerySet.values()` gives for the same articles."""
+    return _rows(38)
+
+
+def page() -> str:
+    """Return a page of 100 kB as a template engine leaves it: markup, prose, numbers, tokens."""
+    author = _Author()
+    parts = ['<!doctype html>\n<html lang="en">\n<head><title>Articles</title></head>\n<body>\n']
+    size = 0
+    while size < 100_000:
+        number = author.number(10**6)
+        parts.append(
+            f'    <article class="card card--article" id="article-{number}">\n'
+            f'      <h2 class="card__title"><a href="/articles/{number}/">{author.words(6)}</a></h2>\n'
+            f'      <p class="card__summary">{author.words(30)}</p>\n'
+            f'      <form class="card__form" method="post" action="/articles/{number}/like/">\n'
+            f'        <input type="hidden" name="csrfmiddlewaretoken" value="{author.token()}">\n'
+            f'        <button class="button button--small" type="submit">{author.number(500)} likes</button>\n'
+            "      </form>\n"
+            "    </article>\n"
+        )
+        size += len(parts[-1])
+    return "".join([*parts, "</body>\n</html>\n"])
+
+
+def session() -> dict[str, Any]:
+    """Return the data of a session: a user, a basket, some messages."""
+    author = _Author()
+    return {
+        "_auth_user_id": "4711",
+        "_auth_user_backend": "django.contrib.auth.backends.ModelBackend",
+        "_auth_user_hash": author.token() * 2,
+        "_language": "en",
+        "basket": [{"sku": author.token()[:8], "count": author.number(5), "title": author.words(4)} for _ in range(8)],
+        "recently_viewed": [author.number(10**6) for _ in range(20)],
+    }
