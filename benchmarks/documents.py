@@ -105,7 +105,7 @@ def page() -> str:
             f'width="320" height="180" loading="lazy" alt="">\n'
             "      </a>\n"
             f'      <h2 class="card__title"><a href="/articles/{number}/">{author.words(6)}</a></h2>\n'
-            f'      <p class="card__meta">by <a class="card__author" href="/authors/{author.number(900)}/">{name}</a></p>\n'
+            f'      <p class="card__meta">by <a href="/authors/{author.number(900)}/">{name}</a></p>\n'
             f'      <p class="card__summary">{author.words(20)}</p>\n'
             f'      <form class="card__form" method="post" action="/articles/{number}/like/">\n'
             f'        <input type="hidden" name="csrfmiddlewaretoken" value="{token}">\n'

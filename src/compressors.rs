@@ -82,11 +82,11 @@ pub(crate) fn unpack<'py>(
 }
 
 /// The bytes of `unpack`, or its fault as an exception.
-pub(crate) fn raised<'py>(
-    unpacked: Result<Bound<'py, PyBytes>, Fault>,
+pub(crate) fn raised(
+    unpacked: Result<Bound<'_, PyBytes>, Fault>,
     format: Format,
     limit: Option<usize>,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<Bound<'_, PyAny>> {
     unpacked.map(Bound::into_any).map_err(|fault| error(fault, format, limit))
 }
 

@@ -94,9 +94,8 @@ impl Format {
     /// The size that the output should have at first: what comes out, where `data` tells.
     pub fn expected(self, data: &[u8], limit: Option<usize>) -> Result<usize, Fault> {
         match self {
-            Self::Zlib => Ok(output::guess(data, limit)),
+            Self::Zlib | Self::Lzma => Ok(output::guess(data, limit)),
             Self::Gzip => deflate::expected_of_gzip(data, limit),
-            Self::Lzma => Ok(output::guess(data, limit)),
             Self::Lz4 => lz4::expected(data, limit),
             Self::Zstd => zstd::expected(data, limit),
         }
