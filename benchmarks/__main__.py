@@ -8,7 +8,6 @@ import resource
 import sys
 from pathlib import Path
 
-import django
 from django.conf import settings
 
 from benchmarks.bench import LOOPS, Bench
@@ -61,8 +60,7 @@ def _run(arguments: argparse.Namespace) -> None:
     unknown = set(wanted) - {row.name for row in ROWS}
     if unknown:
         raise SystemExit(f"no such row: {', '.join(sorted(unknown))}; --list prints them")
-    settings.configure(INSTALLED_APPS=["benchmarks"])
-    django.setup()
+    settings.configure()
     _allow_many_connections()
     usual = _QUICK if arguments.quick else _USUAL
     pace = Pace(arguments.rounds or usual.rounds, usual.seconds)

@@ -1,18 +1,12 @@
-"""What is large enough to be compressed: a queryset, its values, a rendered page, a session."""
+"""What is large enough to be compressed: the values of a queryset, a rendered page, a session."""
 
 from __future__ import annotations
 
 import datetime as dt
 import random
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from django.db.models import QuerySet
-
-    from benchmarks.models import Article
-
-__all__ = ["page", "queryset", "session", "values"]
+__all__ = ["page", "session", "values"]
 
 # Words of one to four syllables, the first ones much more frequent than the last: about as redundant as prose.
 _SYLLABLES = (
@@ -59,35 +53,31 @@ class _Author:
 
 def _rows(number: int) -> list[dict[str, Any]]:
     author = _Author()
-    start = dt.datetime(2026, 11, 23, 8, tzinfo=dt.UTC)
-    return [
-        {
-            "id": 10_000 + index,
-            "title": (title := author.words(6)),
-            "slug": "-".join(title.lower().replace(",", "").replace(".", "").replace(";", "").split()),
-            "summary": author.words(20),
-            "author": author.words(2),
-            "published": start - dt.timedelta(seconds=author.number(10**7)),
-            "price": Decimal(author.number(10**5)) / 100,
-            "featured": author.number(5) == 0,
-            "comments": author.number(200),
-        }
-        for index in range(number)
-    ]
-
-
-def queryset() -> QuerySet[Article]:
-    """Return an evaluated queryset of 44 articles."""
-    from benchmarks.models import Article  # noqa: PLC0415 - needs Django to be set up
-
-    found = Article.objects.all()
-    found._result_cache = [Article(**row) for row in _rows(44)]  # noqa: SLF001 - as if the database had been asked
+    names = [author.words(1).strip(",.; ").split()[0].capitalize() for _ in range(40)]
+    start = dt.date(2026, 11, 23)
+    found = []
+    for index in range(number):
+        first, last, city = (names[author.number(len(names))] for _ in range(3))
+        found.append(
+            {
+                "id": 10_000 + index,
+                "number": f"2026-{10_000 + index}",
+                "customer": f"{first} {last}",
+                "email": f"{first.lower()}.{last.lower()}@example.org",
+                "city": city,
+                "status": ("open", "paid", "shipped", "returned")[author.number(4)],
+                "payment": ("card", "invoice", "transfer")[author.number(3)],
+                "created": start - dt.timedelta(days=index // 5),
+                "cents": author.number(10**5),
+                "url": f"/shop/orders/2026-{10_000 + index}/",
+            }
+        )
     return found
 
 
 def values() -> list[dict[str, Any]]:
-    """Return what `QuerySet.values()` gives for the same articles: 14 kB as a pickle."""
-    return _rows(44)
+    """Return what `QuerySet.values()` gives for 102 orders: 14 kB as a pickle."""
+    return _rows(102)
 
 
 def page() -> str:

@@ -150,8 +150,8 @@ impl Codec {
             return Ok(payload);
         }
         if let Some(native) = &compressor.native {
-            let packed = compressors::pack(py, native, payload.cast::<PyBytes>()?.as_bytes())?;
-            return Ok(if packed.len() < len { PyBytes::new(py, &packed).into_any() } else { payload });
+            let packed = compressors::pack(py, native, payload.cast::<PyBytes>()?.as_bytes(), len.saturating_sub(1))?;
+            return Ok(packed.map_or(payload, Bound::into_any));
         }
         let packed = compressor.object.bind(py).call_method1(intern!(py, "compress"), (&payload,))?;
         Ok(if packed.len()? < len { packed } else { payload })

@@ -1,5 +1,7 @@
 //! What `django_cachex.compressors` does, for its classes and, without them, for the codec.
 
+use std::cell::Cell;
+
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -48,14 +50,33 @@ fn named(name: &str) -> PyResult<Format> {
     Format::named(name).ok_or_else(|| PyValueError::new_err("there is no such format"))
 }
 
-/// `data` compressed.
-pub(crate) fn pack(py: Python<'_>, native: &Native, data: &[u8]) -> PyResult<Vec<u8>> {
+/// A buffer that has grown beyond this is given back.
+const KEPT: usize = 1 << 20;
+
+// The pages of a new buffer cost as much as the compression that fills it.
+thread_local! {
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// `data` compressed, if that is at most so many bytes.
+pub(crate) fn pack<'py>(
+    py: Python<'py>,
+    native: &Native,
+    data: &[u8],
+    most: usize,
+) -> PyResult<Option<Bound<'py, PyBytes>>> {
     let Native { format, level } = *native;
+    let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
     let packed = contained(|| {
-        let work = || format.compress(level, data);
+        let mut work = || format.compress(level, data, &mut buffer);
         Ok(if data.len() < worth_releasing(format, true) { work() } else { py.detach(work) })
     })?;
-    packed.map_err(|fault| error(fault, format, None))
+    packed.map_err(|fault| error(fault, format, None))?;
+    let bytes = (buffer.len() <= most).then(|| PyBytes::new(py, &buffer));
+    if buffer.capacity() <= KEPT {
+        _ = BUFFER.try_with(|kept| kept.set(buffer));
+    }
+    Ok(bytes)
 }
 
 /// What was compressed to `data`, in a new bytes object.
@@ -116,8 +137,8 @@ pub(crate) fn compress<'py>(format: &str, level: i32, data: Bound<'py, PyAny>) -
         return Err(PyValueError::new_err("there is no such level"));
     }
     let data = codec::as_bytes(data)?;
-    let packed = pack(py, &Native { format, level }, data.cast::<PyBytes>()?.as_bytes())?;
-    Ok(PyBytes::new(py, &packed))
+    let packed = pack(py, &Native { format, level }, data.cast::<PyBytes>()?.as_bytes(), usize::MAX)?;
+    Ok(packed.unwrap_or_else(|| PyBytes::new(py, b"")))
 }
 
 /// The reverse of `compress`, for up to `limit` bytes.

@@ -70,16 +70,16 @@ def _compressed(bench: Bench, name: str, method: str, what: str, value: Any, *, 
     return Outcome(name, f"sync {method} of {what}", None, tuple(figures), rates(found))
 
 
-@row("get_queryset")
-def get_queryset(bench: Bench) -> Outcome:
+@row("get_values")
+def get_values(bench: Bench) -> Outcome:
     """Sync get of a queryset's values, 14 kB."""
-    return _compressed(bench, "get_queryset", "get", "a queryset's values, 14 kB", values(), lz4=0.95)
+    return _compressed(bench, "get_values", "get", "a queryset's values, 14 kB", values(), lz4=0.95)
 
 
-@row("set_queryset")
-def set_queryset(bench: Bench) -> Outcome:
+@row("set_values")
+def set_values(bench: Bench) -> Outcome:
     """Sync set of a queryset's values, 14 kB."""
-    return _compressed(bench, "set_queryset", "set", "a queryset's values, 14 kB", values(), lz4=0.95)
+    return _compressed(bench, "set_values", "set", "a queryset's values, 14 kB", values(), lz4=0.95)
 
 
 @row("get_page")

@@ -23,27 +23,26 @@ fn room(len: usize) -> usize {
     len + len / 1000 + 64
 }
 
-pub(super) fn zlib(level: i32, data: &[u8]) -> Result<Vec<u8>, Fault> {
-    compress(Compress::new(compression(level), true), data)
+pub(super) fn zlib(level: i32, data: &[u8], packed: &mut Vec<u8>) -> Result<(), Fault> {
+    compress(Compress::new(compression(level), true), data, packed)
 }
 
-pub(super) fn gzip(level: i32, data: &[u8]) -> Result<Vec<u8>, Fault> {
-    compress(Compress::new_gzip(compression(level), WINDOW_BITS), data)
+pub(super) fn gzip(level: i32, data: &[u8], packed: &mut Vec<u8>) -> Result<(), Fault> {
+    compress(Compress::new_gzip(compression(level), WINDOW_BITS), data, packed)
 }
 
 fn compression(level: i32) -> Compression {
     u32::try_from(level).map_or_else(|_| Compression::default(), Compression::new)
 }
 
-fn compress(mut encoder: Compress, data: &[u8]) -> Result<Vec<u8>, Fault> {
-    let mut packed = Vec::new();
+fn compress(mut encoder: Compress, data: &[u8], packed: &mut Vec<u8>) -> Result<(), Fault> {
     let mut read = 0;
     loop {
         packed.try_reserve(room(data.len() - read)).map_err(|_| Fault::Memory)?;
         let before = encoder.total_in();
-        let status = encoder.compress_vec(&data[read..], &mut packed, FlushCompress::Finish);
+        let status = encoder.compress_vec(&data[read..], packed, FlushCompress::Finish);
         match status.map_err(|_| Fault::Damaged)? {
-            Status::StreamEnd => return Ok(packed),
+            Status::StreamEnd => return Ok(()),
             // It wants more room; there is always more by the time that this loop is here again.
             Status::Ok | Status::BufError => read += taken(before, encoder.total_in()),
         }

@@ -41,7 +41,7 @@ fn checksum(data: &[u8]) -> u32 {
 }
 
 /// One block if possible: then nothing has to be told twice.
-pub(super) fn compress(data: &[u8]) -> Result<Vec<u8>, Fault> {
+pub(super) fn compress(data: &[u8], packed: &mut Vec<u8>) -> Result<(), Fault> {
     let (code, size) = (4..).zip(BLOCK_SIZES).find(|(_, size)| *size >= data.len()).unwrap_or((7, BLOCK_SIZES[3]));
     let descriptor = [VERSION | INDEPENDENT | CONTENT_SIZE | CONTENT_CHECKSUM, code << 4];
     let mut header = Vec::with_capacity(19);
@@ -51,8 +51,7 @@ pub(super) fn compress(data: &[u8]) -> Result<Vec<u8>, Fault> {
     header.push(header_checksum(&header[4..]));
 
     let room = header.len() + data.chunks(size).map(|chunk| room(chunk.len())).sum::<usize>() + 8;
-    let mut packed = Vec::new();
-    Output::resize(&mut packed, room)?;
+    Output::resize(packed, room)?;
     packed[..header.len()].copy_from_slice(&header);
     let mut end = header.len();
     for chunk in data.chunks(size) {
@@ -71,7 +70,7 @@ pub(super) fn compress(data: &[u8]) -> Result<Vec<u8>, Fault> {
     packed.truncate(end);
     packed.extend_from_slice(&0_u32.to_le_bytes());
     packed.extend_from_slice(&checksum(data).to_le_bytes());
-    Ok(packed)
+    Ok(())
 }
 
 /// A block with its size.

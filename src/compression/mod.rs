@@ -80,14 +80,15 @@ impl Format {
         self != Self::Zlib
     }
 
-    /// Compresses `data` with one of [`levels`](Self::levels).
-    pub fn compress(self, level: i32, data: &[u8]) -> Result<Vec<u8>, Fault> {
+    /// Compresses `data` with one of [`levels`](Self::levels). `packed` becomes the result, whatever it was before.
+    pub fn compress(self, level: i32, data: &[u8], packed: &mut Vec<u8>) -> Result<(), Fault> {
+        packed.clear();
         match self {
-            Self::Zlib => deflate::zlib(level, data),
-            Self::Gzip => deflate::gzip(level, data),
-            Self::Lzma => xz::compress(level, data),
-            Self::Lz4 => lz4::compress(data),
-            Self::Zstd => zstd::compress(level, data),
+            Self::Zlib => deflate::zlib(level, data, packed),
+            Self::Gzip => deflate::gzip(level, data, packed),
+            Self::Lzma => xz::compress(level, data, packed),
+            Self::Lz4 => lz4::compress(data, packed),
+            Self::Zstd => zstd::compress(level, data, packed),
         }
     }
 

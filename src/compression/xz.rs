@@ -31,7 +31,7 @@ fn dictionary(level: u32) -> u32 {
     }
 }
 
-pub(super) fn compress(level: i32, data: &[u8]) -> Result<Vec<u8>, Fault> {
+pub(super) fn compress(level: i32, data: &[u8], packed: &mut Vec<u8>) -> Result<(), Fault> {
     let level = level.unsigned_abs();
     let mut options = LzmaOptions::new_preset(level).map_err(|_| Fault::Memory)?;
     // What is longer than the data does not help, but is paid for: 48 MB for a page at level 4.
@@ -40,14 +40,13 @@ pub(super) fn compress(level: i32, data: &[u8]) -> Result<Vec<u8>, Fault> {
     let mut filters = Filters::new();
     filters.lzma2(&options);
     let mut encoder = Stream::new_stream_encoder(&filters, Check::Crc64).map_err(|_| Fault::Memory)?;
-    let mut packed = Vec::new();
     let mut read = 0;
     loop {
         packed.try_reserve((data.len() - read) / 2 + 1024).map_err(|_| Fault::Memory)?;
         let before = encoder.total_in();
-        let status = encoder.process_vec(&data[read..], &mut packed, Action::Finish);
+        let status = encoder.process_vec(&data[read..], packed, Action::Finish);
         if matches!(status.map_err(|_| Fault::Memory)?, Status::StreamEnd) {
-            return Ok(packed);
+            return Ok(());
         }
         read += taken(before, encoder.total_in());
     }

@@ -28,20 +28,19 @@ pub(super) fn levels() -> RangeInclusive<i32> {
     zstd_safe::min_c_level()..=zstd_safe::max_c_level()
 }
 
-pub(super) fn compress(level: i32, data: &[u8]) -> Result<Vec<u8>, Fault> {
+pub(super) fn compress(level: i32, data: &[u8], packed: &mut Vec<u8>) -> Result<(), Fault> {
     let kept = COMPRESSOR.try_with(Cell::take).unwrap_or_default();
     let mut context = kept.or_else(CCtx::try_create).ok_or(Fault::Memory)?;
-    let mut packed = Vec::new();
     packed.try_reserve_exact(zstd_safe::compress_bound(data.len())).map_err(|_| Fault::Memory)?;
     // A context that failed is dropped.
     context.set_parameter(CParameter::CompressionLevel(level)).map_err(|_| Fault::Memory)?;
     context.set_parameter(CParameter::ChecksumFlag(true)).map_err(|_| Fault::Memory)?;
-    context.compress2(&mut packed, data).map_err(|_| Fault::Memory)?;
+    context.compress2(packed, data).map_err(|_| Fault::Memory)?;
     if context.sizeof() <= KEPT {
         // Where the thread is about to end there is nowhere to keep it.
         _ = COMPRESSOR.try_with(|kept| kept.set(Some(context)));
     }
-    Ok(packed)
+    Ok(())
 }
 
 /// What all frames say they hold; `None` if one of them does not say it.

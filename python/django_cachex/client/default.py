@@ -23,7 +23,14 @@ from django_cachex.commands.sets import SetCommands
 from django_cachex.commands.sorted_sets import SortedSetCommands
 from django_cachex.commands.streams import StreamCommands
 from django_cachex.commands.ttl import TtlCommands
-from django_cachex.exceptions import CrossSlotError, KeyNotFoundError, NoPermissionError, NoScriptError, ResponseError, SerializerError
+from django_cachex.exceptions import (
+    CrossSlotError,
+    KeyNotFoundError,
+    NoPermissionError,
+    NoScriptError,
+    ResponseError,
+    SerializerError,
+)
 from django_cachex.options import CACHE_OPTIONS
 from django_cachex.redaction import scrub
 from django_cachex.settings import Settings
