@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from django.core.cache.backends.base import BaseCache
 
-__all__ = ["CACHEX", "CONTENDERS", "DJANGO", "VCACHE", "Contender", "named"]
+__all__ = ["CACHEX", "CONTENDERS", "DJANGO", "DJANGO_REDIS", "VCACHE", "Contender", "named"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 //! Values as bytes and back: integers as digits, everything else through serializer and compressor.
 
 use pyo3::exceptions::PyException;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyString};
-use pyo3::{PyTypeInfo, intern};
 
+use crate::compression::{Fault, Format};
+use crate::compressors::{self, Native};
 use crate::errors::{Error, Kind};
 use crate::{errors, imports};
 
@@ -21,6 +23,8 @@ struct Compressor {
     object: Py<PyAny>,
     /// Shorter payloads are not offered.
     min_length: usize,
+    /// What it does, if it is one of our own, unmodified: then no Python runs.
+    native: Option<Native>,
 }
 
 /// Encodes with the first serializer and compressor, decodes with whichever fits.
@@ -58,7 +62,7 @@ impl Codec {
                     Some(length) => length.extract()?,
                     None => 0,
                 };
-                Ok(Compressor { object: object.unbind(), min_length })
+                Ok(Compressor { min_length, native: Native::of(&object)?, object: object.unbind() })
             })
             .collect::<PyResult<Vec<_>>>()?;
         Ok(Self { serializers, compressors, limit })
@@ -103,11 +107,12 @@ impl Codec {
         if let Some(value) = integer(py, bytes.as_bytes())? {
             return Ok(value);
         }
+        let mut damaged = None;
         let unpacked;
         let payload = if self.compressors.is_empty() {
             data
         } else {
-            unpacked = self.decompress(bytes)?;
+            unpacked = self.decompress(bytes, &mut damaged)?;
             &unpacked
         };
         let mut last = None;
@@ -127,7 +132,11 @@ impl Codec {
         if let Some(value) = fraction(py, bytes.as_bytes())? {
             return Ok(value);
         }
-        let error = Error::new(Kind::Serializer, "no configured serializer can read the stored bytes");
+        let mut text = "no configured serializer can read the stored bytes".to_owned();
+        if let Some(format) = damaged {
+            text = format!("{text}; they begin as {} does, but are damaged", format.name());
+        }
+        let error = Error::new(Kind::Serializer, text);
         Err(last.map_or(error.clone(), |last| error.caused_by(last)).into())
     }
 }
@@ -140,29 +149,62 @@ impl Codec {
         if len < compressor.min_length {
             return Ok(payload);
         }
+        if let Some(native) = &compressor.native {
+            let packed = compressors::pack(py, native, payload.cast::<PyBytes>()?.as_bytes(), len.saturating_sub(1))?;
+            return Ok(packed.map_or(payload, Bound::into_any));
+        }
         let packed = compressor.object.bind(py).call_method1(intern!(py, "compress"), (&payload,))?;
         Ok(if packed.len()? < len { packed } else { payload })
     }
 
-    fn decompress<'py>(&self, data: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
-        let py = data.py();
-        let too_large = errors::class(py, Kind::ValueTooLarge)?;
+    /// The payload of `data`, which is `data` if no compressor made it. `damaged` becomes what it looked like.
+    fn decompress<'py>(&self, data: &Bound<'py, PyBytes>, damaged: &mut Option<Format>) -> PyResult<Bound<'py, PyAny>> {
+        // A magic number says more than a compressor that does not complain.
+        for format in self.formats().filter(|format| format.has_magic() && format.fits(data.as_bytes())) {
+            match compressors::unpack(data.py(), format, data.as_bytes(), self.limit)? {
+                Err(Fault::Damaged) => *damaged = Some(format),
+                unpacked => return compressors::raised(unpacked, format, self.limit),
+            }
+        }
         for compressor in &self.compressors {
-            match compressor.object.bind(py).call_method1(intern!(py, "decompress"), (data,)) {
-                Ok(payload) => {
-                    let size = payload.len()?;
-                    if let Some(limit) = self.limit.filter(|limit| size > *limit) {
-                        let text = format!("{size} bytes are more than max_decompressed_size ({limit})");
-                        return Err(Error::new(Kind::ValueTooLarge, text).into());
-                    }
-                    return Ok(payload);
-                }
-                Err(error) if error.is_instance(py, &too_large) => return Err(error),
-                Err(error) if error.is_instance(py, PyException::type_object(py).as_any()) => {}
-                Err(error) => return Err(error),
+            let unpacked = match &compressor.native {
+                None => self.try_foreign(compressor, data)?,
+                Some(native) if native.format.has_magic() => None,
+                Some(native) => match compressors::unpack(data.py(), native.format, data.as_bytes(), self.limit)? {
+                    Err(Fault::Damaged) => None,
+                    unpacked => Some(compressors::raised(unpacked, native.format, self.limit)?),
+                },
+            };
+            if let Some(unpacked) = unpacked {
+                return Ok(unpacked);
             }
         }
         Ok(data.clone().into_any())
+    }
+
+    fn formats(&self) -> impl Iterator<Item = Format> {
+        self.compressors.iter().filter_map(|compressor| compressor.native.as_ref()).map(|native| native.format)
+    }
+
+    fn try_foreign<'py>(
+        &self,
+        compressor: &Compressor,
+        data: &Bound<'py, PyBytes>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = data.py();
+        match compressor.object.bind(py).call_method1(intern!(py, "decompress"), (data,)) {
+            Ok(payload) => {
+                let size = payload.len()?;
+                if let Some(limit) = self.limit.filter(|limit| size > *limit) {
+                    let text = format!("{size} bytes are more than max_decompressed_size ({limit})");
+                    return Err(Error::new(Kind::ValueTooLarge, text).into());
+                }
+                Ok(Some(payload))
+            }
+            Err(error) if error.is_instance(py, errors::class(py, Kind::ValueTooLarge)?.as_any()) => Err(error),
+            Err(error) if error.is_instance_of::<PyException>(py) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -187,7 +229,7 @@ fn is_short(value: &Bound<'_, PyAny>) -> PyResult<bool> {
 }
 
 /// `dumps` may return anything bytes-like, or text.
-fn as_bytes(payload: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
+pub(crate) fn as_bytes(payload: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
     let py = payload.py();
     if payload.is_exact_instance_of::<PyBytes>() {
         Ok(payload)

@@ -35,6 +35,7 @@ pub(crate) enum Kind {
     MasterNotFound,
     Serializer,
     PickleSerializer,
+    Compressor,
     ValueTooLarge,
 }
 
@@ -61,6 +62,7 @@ impl Kind {
             Self::MasterNotFound => "MasterNotFoundError",
             Self::Serializer => "SerializerError",
             Self::PickleSerializer => "PickleSerializerError",
+            Self::Compressor => "CompressorError",
             Self::ValueTooLarge => "ValueTooLargeError",
         }
     }

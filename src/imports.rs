@@ -25,6 +25,7 @@ imports! {
     pickle_dumps = "pickle"."dumps";
     pickle_loads = "pickle"."loads";
     pickle_serializer = "django_cachex.serializers.pickle"."PickleSerializer";
+    native_compressor = "django_cachex.compressors.native"."NativeCompressor";
     bound_client = "django_cachex.client.raw"."BoundClient";
 }
 

@@ -1,5 +1,6 @@
 //! The native core of django-cachex. ARCHITECTURE.md says what each file does.
 
+pub mod compression;
 pub mod wire;
 
 #[cfg(feature = "python")]
@@ -13,6 +14,8 @@ mod codec;
 #[cfg(feature = "python")]
 mod command;
 #[cfg(feature = "python")]
+mod compressors;
+#[cfg(feature = "python")]
 mod config;
 #[cfg(feature = "python")]
 mod control;
@@ -22,6 +25,8 @@ mod engine;
 mod errors;
 #[cfg(feature = "python")]
 mod fork;
+#[cfg(feature = "python")]
+mod growing;
 #[cfg(feature = "python")]
 mod imports;
 #[cfg(feature = "python")]

@@ -14,7 +14,7 @@ use crate::keys::KeyMaker;
 use crate::shortcut::{Shortcut, Shortcuts, Values};
 use crate::spec::Spec;
 use crate::tls::Tls;
-use crate::{fork, imports, injection};
+use crate::{compressors, fork, imports, injection};
 
 /// Names that belong to the native module's interface but are defined in Python are looked up when first asked for.
 #[pyfunction]
@@ -41,6 +41,9 @@ fn _core(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Spec>()?;
     module.add_class::<Tls>()?;
     module.add_class::<Values>()?;
+    module.add_function(wrap_pyfunction!(compressors::compress, module)?)?;
+    module.add_function(wrap_pyfunction!(compressors::compression_levels, module)?)?;
+    module.add_function(wrap_pyfunction!(compressors::decompress, module)?)?;
     module.add_function(wrap_pyfunction!(__getattr__, module)?)?;
     module.add_function(wrap_pyfunction!(injection::_panic_next, module)?)?;
     let hooks = PyDict::new(py);

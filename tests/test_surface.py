@@ -72,7 +72,17 @@ EXPORTS = {
     "django_cachex.client.default": ["KeyValueCacheClient", "RedisCacheClient", "ValkeyCacheClient"],
     "django_cachex.serializers": ["BaseSerializer"],
     "django_cachex.serializers.pickle": ["PickleSerializer"],
+    "django_cachex.serializers.json": ["JsonSerializer"],
+    "django_cachex.serializers.msgpack": ["MsgpackSerializer"],
+    "django_cachex.serializers.orjson": ["OrjsonSerializer"],
+    "django_cachex.serializers.ormsgpack": ["OrmsgpackSerializer"],
+    "django_cachex.serializers.signed": ["SignedPickleSerializer"],
     "django_cachex.compressors": ["BaseCompressor"],
+    "django_cachex.compressors.zlib": ["ZlibCompressor"],
+    "django_cachex.compressors.gzip": ["GzipCompressor"],
+    "django_cachex.compressors.lzma": ["LzmaCompressor"],
+    "django_cachex.compressors.lz4": ["Lz4Compressor"],
+    "django_cachex.compressors.zstd": ["ZstdCompressor"],
     "django_cachex.types": ["KeyType"],
 }  # fmt: skip
 

@@ -34,6 +34,9 @@ __all__ = [
     "Tls",
     "Values",
     "__version__",
+    "compress",
+    "compression_levels",
+    "decompress",
 ]
 
 # redis-py's names.
@@ -264,3 +267,6 @@ class Values:
     def all(self, reply: Any, /) -> list[Any]: ...
 
 def _panic_next(point: str) -> None: ...
+def compress(format: str, level: int, data: bytes, /) -> bytes: ...
+def decompress(format: str, data: bytes, limit: int | None, /) -> bytes: ...
+def compression_levels(format: str, /) -> tuple[int, int]: ...

@@ -14,9 +14,10 @@ from tests.cluster_servers import Cluster
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.servers import Family
+    from tests.cluster_servers import SlotMove
+    from tests.servers import Family, Server
 
-__all__ = ["cache", "cluster", "make_cache", "places", "running_cluster", "start_cluster", "tag"]
+__all__ = ["cache", "cluster", "ends", "make_cache", "move", "places", "running_cluster", "start_cluster", "tag"]
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +68,22 @@ def cache(make_cache: Callable[..., RedisClusterCache]) -> RedisClusterCache:
 def tag() -> str:
     """A hash tag, whose slot has no other test's keys."""
     return f"{{{secrets.token_hex(4)}}}"
+
+
+@pytest.fixture
+def ends(cluster: Cluster, cache: RedisClusterCache, tag: str) -> tuple[Server, Server]:
+    """Whose slot `tag` is, and another primary."""
+    source = cluster.owner(cache.make_key(tag))
+    return source, next(node for node in cluster.primaries() if node is not source)
+
+
+@pytest.fixture
+def move(cluster: Cluster, cache: RedisClusterCache, ends: tuple[Server, Server], tag: str) -> Iterator[SlotMove]:
+    """The move of that slot from the one to the other, which is done after the test at the latest."""
+    found = cluster.move(cluster.slot(cache.make_key(tag)), *ends)
+    yield found
+    found.move_keys()
+    found.end()
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from django_cachex.cache import RedisClusterCache
     from tests.caller import Caller
     from tests.cluster.places import Places
-    from tests.cluster_servers import Cluster
+    from tests.cluster_servers import Cluster, SlotMove
+    from tests.servers import Server
 
 
 def made(cache: RedisClusterCache, call: Caller, **options: Any) -> Any:
@@ -214,47 +215,34 @@ def test_pipelines_follow_slots(cluster: Cluster, cache: RedisClusterCache, plac
     assert executed(p, call) == [2] * (2 * len(keys))
 
 
-def test_transactions_follow_slots(cluster: Cluster, cache: RedisClusterCache, call: Caller, tag: str) -> None:
+def test_transactions_follow_slots(
+    cache: RedisClusterCache, ends: tuple[Server, Server], move: SlotMove, call: Caller, tag: str
+) -> None:
     """MOVED comes for each command as it is queued, and the server discards the rest: none was applied."""
     call(cache.set, tag + "n", 1)
-    slot = cluster.slot(cache.make_key(tag))
-    source = cluster.owner(slot)
-    target = next(node for node in cluster.primaries() if node is not source)
-    cluster.move(slot, source, target).run()
+    move.run()
     p = made(cache, call, transaction=True)
     p.incr(tag + "n").incr(tag + "n")
     assert executed(p, call) == [2, 3]
-    assert target.command("GET", cache.make_key(tag + "n")) == b"3"
+    assert ends[1].command("GET", cache.make_key(tag + "n")) == b"3"
 
 
 def test_transactions_into_a_slot_that_is_moving(
-    cluster: Cluster, cache: RedisClusterCache, call: Caller, tag: str
+    cache: RedisClusterCache, move: SlotMove, call: Caller, tag: str
 ) -> None:
     """ASK comes for the whole transaction, in place of EXEC's reply."""
     call(cache.set, tag + "n", 1)
-    slot = cluster.slot(cache.make_key(tag))
-    source = cluster.owner(slot)
-    target = next(node for node in cluster.primaries() if node is not source)
-    move = cluster.move(slot, source, target)
     move.begin()
     move.move_keys()
     p = made(cache, call, transaction=True)
     p.incr(tag + "n").incr(tag + "n")
     assert executed(p, call) == [2, 3]
     assert call(cache.get, tag + "n") == 3
-    move.move_keys()
-    move.end()
 
 
-def test_pipelines_into_a_slot_that_is_moving(
-    cluster: Cluster, cache: RedisClusterCache, call: Caller, tag: str
-) -> None:
+def test_pipelines_into_a_slot_that_is_moving(cache: RedisClusterCache, move: SlotMove, call: Caller, tag: str) -> None:
     keys = [f"{tag}{number}" for number in range(10)]
     call(cache.set_many, dict.fromkeys(keys, 0))
-    slot = cluster.slot(cache.make_key(tag))
-    source = cluster.owner(slot)
-    target = next(node for node in cluster.primaries() if node is not source)
-    move = cluster.move(slot, source, target)
     move.begin()
     move.move_keys(5)
     p = made(cache, call)
@@ -263,6 +251,5 @@ def test_pipelines_into_a_slot_that_is_moving(
     found = executed(p, call)
     assert found == [None, 1, 0] * 10 + [True, 1, 1]
     move.move_keys()
-    move.end()
     assert call(cache.get_many, keys) == dict.fromkeys(keys, 0)
     assert all(call(cache.llen, key + "-list") == 1 for key in keys), "each was applied once"

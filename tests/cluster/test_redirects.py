@@ -12,29 +12,13 @@ from django_cachex.exceptions import CacheTimeoutError, ResponseError
 from tests.cluster.places import calls_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from django_cachex.cache import RedisClusterCache
     from tests.caller import Caller
     from tests.cluster.places import Places
     from tests.cluster_servers import Cluster, SlotMove
     from tests.servers import Server
-
-
-@pytest.fixture
-def ends(cluster: Cluster, cache: RedisClusterCache, tag: str) -> tuple[Server, Server]:
-    """Whose slot `tag` is, and another primary."""
-    source = cluster.owner(cache.make_key(tag))
-    return source, next(node for node in cluster.primaries() if node is not source)
-
-
-@pytest.fixture
-def move(cluster: Cluster, cache: RedisClusterCache, ends: tuple[Server, Server], tag: str) -> Iterator[SlotMove]:
-    """The move of that slot from the one to the other, which is done after the test at the latest."""
-    found = cluster.move(cluster.slot(cache.make_key(tag)), *ends)
-    yield found
-    found.move_keys()
-    found.end()
 
 
 def test_moved(cluster: Cluster, cache: RedisClusterCache, ends: tuple[Server, Server], call: Caller, tag: str) -> None:

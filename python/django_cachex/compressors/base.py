@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import ImproperlyConfigured
+
 from django_cachex.exceptions import CompressorError, ValueTooLargeError
 
 __all__ = ["BaseCompressor"]
@@ -17,8 +19,14 @@ class BaseCompressor:
     min_length: int = 256
 
     def __init__(self, *, min_length: int | None = None) -> None:
-        """Keep *min_length*, in bytes; ``None`` is the class's own."""
+        """Keep *min_length*, in bytes; ``None`` is the class's own.
+
+        Raises:
+            ImproperlyConfigured: it is no number of bytes.
+        """
         if min_length is not None:
+            if type(min_length) is not int or min_length < 0:
+                raise ImproperlyConfigured("min_length is a number of bytes, from 0")
             self.min_length = min_length
 
     def compress(self, data: bytes) -> bytes:
@@ -39,10 +47,11 @@ class BaseCompressor:
 
         Raises:
             CompressorError: this compressor did not make *data*.
+            ValueTooLargeError: too much would come out.
         """
         try:
             return self._decompress(data)
-        except ValueTooLargeError:
+        except (CompressorError, ValueTooLargeError):
             raise
         except Exception as error:
             raise CompressorError(f"cannot decompress: {type(error).__name__}") from error
