@@ -406,8 +406,8 @@ impl Engine {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
-            let nature = request.nature();
-            let again = retry::again(&*self.topology, &node, nature, &failure, &mut attempts, deadline);
+            let (place, nature) = (&request.place, request.nature());
+            let again = retry::again(&*self.topology, &node, place, nature, &failure, &mut attempts, deadline);
             let Some(again) = again else {
                 return Err(failure.error.at(&node.config.name).during(request.name(0)).into());
             };

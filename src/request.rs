@@ -212,7 +212,12 @@ impl Request {
     }
 
     pub(crate) fn nature(&self) -> Nature {
-        Nature { repeatable: self.repeatable, many: self.is_many(), transaction: self.is_transaction() }
+        Nature {
+            write: self.write,
+            repeatable: self.repeatable,
+            many: self.is_many(),
+            transaction: self.is_transaction(),
+        }
     }
 
     /// Whether the server may wait before it answers.

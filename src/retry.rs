@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::errors::Error;
 use crate::node::Node;
+use crate::request::Place;
 use crate::topology::{Detour, Lesson, Topology};
 
 /// An attempt that failed.
@@ -34,11 +35,14 @@ pub(crate) struct Attempts {
     failed: u32,
     redirected: u32,
     put_off: u32,
+    /// A read went to the primary after a replica had failed.
+    fell_back: bool,
 }
 
 /// What of a request matters here.
 #[derive(Clone, Copy)]
 pub(crate) struct Nature {
+    pub(crate) write: bool,
     pub(crate) repeatable: bool,
     pub(crate) many: bool,
     pub(crate) transaction: bool,
@@ -54,6 +58,7 @@ pub(crate) struct Again {
 pub(crate) fn again(
     topology: &dyn Topology,
     node: &Arc<Node>,
+    place: &Place,
     nature: Nature,
     failure: &Failure,
     attempts: &mut Attempts,
@@ -78,6 +83,20 @@ pub(crate) fn again(
         Lesson::Nothing => {}
     }
     let error = &failure.error;
+    let unanswered = error.is_lost_connection() || error.is_timeout();
+    // A cursor belongs to one server.
+    let anywhere = matches!(place, Place::Any | Place::Slot(_));
+    if !nature.write
+        && !attempts.fell_back
+        && unanswered
+        && anywhere
+        && let Some(primary) = topology.route(place, true)
+        && !Arc::ptr_eq(&primary, node)
+    {
+        attempts.fell_back = true;
+        let detour = Some(Detour { node: primary, asking: false });
+        return in_time(Duration::ZERO).then_some(Again { delay: Duration::ZERO, detour });
+    }
     let harmless = !failure.sent || nature.repeatable;
     let allowed = error.is_transient_refusal() && !nature.many
         || error.is_lost_connection() && harmless

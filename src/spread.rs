@@ -123,8 +123,10 @@ impl Spread {
 
     /// Whether a command is sent again.
     fn go_on(&mut self, index: usize, node: &Arc<Node>, failure: &Failure) -> bool {
-        let nature = Nature { repeatable: self.batch.is_repeatable(index), many: true, transaction: false };
-        let again = retry::again(&*self.topology, node, nature, failure, &mut self.attempts[index], self.deadline);
+        let (place, write) = self.batch.route(index);
+        let nature = Nature { write, repeatable: self.batch.is_repeatable(index), many: true, transaction: false };
+        let attempts = &mut self.attempts[index];
+        let again = retry::again(&*self.topology, node, place, nature, failure, attempts, self.deadline);
         let Some(Again { delay, detour }) = again else { return false };
         self.delay = self.delay.max(delay);
         self.pending.push(Pending { index, detour });

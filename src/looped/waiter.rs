@@ -112,7 +112,8 @@ impl Waiter {
             return part.failed(py, &failure, &self);
         }
         let topology = self.topology.clone();
-        let again = retry::again(&*topology, node, self.request.nature(), &failure, &mut self.attempts, self.deadline);
+        let (place, nature) = (&self.request.place, self.request.nature());
+        let again = retry::again(&*topology, node, place, nature, &failure, &mut self.attempts, self.deadline);
         let Some(Again { delay, detour }) = again else {
             let error = self.origin(node).mark(failure.error);
             return self.finish(py, Err(error));

@@ -16,6 +16,8 @@ use crate::retry::Failure;
 
 /// How often the sentinels are asked though nothing has gone wrong, so that new replicas are found.
 const REFRESH: Duration = Duration::from_secs(60);
+/// The same while some replica cannot be read from, which may be over soon.
+const SOON: Duration = Duration::from_secs(2);
 
 struct Servers {
     master: Arc<Node>,
@@ -124,7 +126,9 @@ async fn servers_of(sentinel: &Arc<Config>, mut sentinels: Vec<Arc<Config>>, que
         Answer::Error(text) => return Err(useless(text)),
         address => address_of(address).ok_or_else(|| useless("unexpected reply"))?,
     }];
-    announced.extend(replicas.list().unwrap_or_default().iter().filter_map(replica));
+    let replicas = replicas.list().unwrap_or_default();
+    announced.extend(replicas.iter().filter_map(replica));
+    let refresh = if announced.len() == 1 + replicas.len() { REFRESH } else { SOON };
     let addresses = match &question.remap {
         Some(remap) => control::remap(remap, announced.clone()).await?,
         None => announced.clone(),
@@ -148,7 +152,7 @@ async fn servers_of(sentinel: &Arc<Config>, mut sentinels: Vec<Arc<Config>>, que
             }
         }
     }
-    Ok(Servers { master, replicas, sentinels, due: Instant::now() + REFRESH.mul_f64(0.75 + 0.5 * fastrand::f64()) })
+    Ok(Servers { master, replicas, sentinels, due: Instant::now() + refresh.mul_f64(0.75 + 0.5 * fastrand::f64()) })
 }
 
 fn address_of(answer: &Answer) -> Option<(String, u16)> {
