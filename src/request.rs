@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::errors::{Error, Kind};
 use crate::node::Node;
 use crate::reply::Origin;
-use crate::retry::Nature;
+use crate::retry::{Form, Nature};
 use crate::slots;
 use crate::spec::{Slots, Spec};
 use crate::wire::Payload;
@@ -212,12 +212,12 @@ impl Request {
     }
 
     pub(crate) fn nature(&self) -> Nature {
-        Nature {
-            write: self.write,
-            repeatable: self.repeatable,
-            many: self.is_many(),
-            transaction: self.is_transaction(),
-        }
+        let form = match self.names {
+            Names::One(_) => Form::One,
+            Names::Many(_) => Form::Many,
+            Names::Transaction(_) => Form::Transaction,
+        };
+        Nature { write: self.write, repeatable: self.repeatable, form }
     }
 
     /// Whether the server may wait before it answers.

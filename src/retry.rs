@@ -44,8 +44,15 @@ pub(crate) struct Attempts {
 pub(crate) struct Nature {
     pub(crate) write: bool,
     pub(crate) repeatable: bool,
-    pub(crate) many: bool,
-    pub(crate) transaction: bool,
+    pub(crate) form: Form,
+}
+
+/// How many commands a request is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    One,
+    Many,
+    Transaction,
 }
 
 /// How to go on.
@@ -68,7 +75,7 @@ pub(crate) fn again(
     let in_time = |delay| deadline.is_none_or(|deadline| Instant::now() + delay < deadline);
     match topology.learn(node, failure) {
         // Between ASKING and EXEC the server does not remember what it was asked.
-        Lesson::Elsewhere(detour) if !(detour.asking && nature.transaction) => {
+        Lesson::Elsewhere(detour) if !(detour.asking && nature.form == Form::Transaction) => {
             attempts.redirected += 1;
             let allowed = attempts.redirected <= topology.max_redirects() && in_time(Duration::ZERO);
             return allowed.then_some(Again { delay: Duration::ZERO, detour: Some(detour) });
@@ -98,7 +105,7 @@ pub(crate) fn again(
         return in_time(Duration::ZERO).then_some(Again { delay: Duration::ZERO, detour });
     }
     let harmless = !failure.sent || nature.repeatable;
-    let allowed = error.is_transient_refusal() && !nature.many
+    let allowed = error.is_transient_refusal() && nature.form == Form::One
         || error.is_lost_connection() && harmless
         || error.is_timeout() && harmless && (config.retry_on_timeout || !failure.sent);
     if !allowed || attempts.failed >= config.retry {

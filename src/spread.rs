@@ -11,7 +11,7 @@ use crate::batch::Batch;
 use crate::errors::{Error, Kind};
 use crate::node::Node;
 use crate::request::{Place, Request};
-use crate::retry::{self, Again, Attempts, Failure, Nature};
+use crate::retry::{self, Again, Attempts, Failure, Form, Nature};
 use crate::topology::{Detour, Topology};
 
 /// A command of the batch that is still to be sent.
@@ -124,7 +124,7 @@ impl Spread {
     /// Whether a command is sent again.
     fn go_on(&mut self, index: usize, node: &Arc<Node>, failure: &Failure) -> bool {
         let (place, write) = self.batch.route(index);
-        let nature = Nature { write, repeatable: self.batch.is_repeatable(index), many: true, transaction: false };
+        let nature = Nature { write, repeatable: self.batch.is_repeatable(index), form: Form::Many };
         let attempts = &mut self.attempts[index];
         let again = retry::again(&*self.topology, node, place, nature, failure, attempts, self.deadline);
         let Some(Again { delay, detour }) = again else { return false };
