@@ -197,7 +197,6 @@ def test_equal_values_are_the_same_settings() -> None:
     assert settings() is not settings(SEEDS[::-1])
 
 
-@pytest.mark.skipif(not hasattr(_core.Engine, "cluster"), reason="the native module was built without clusters")
 @pytest.mark.parametrize(
     ("backend", "client", "raw", "raw_async"),
     [

@@ -275,7 +275,6 @@ def test_a_cache_has_one_location_and_its_client_two_servers() -> None:
     assert queried.servers == ["redis://cachex?db=1", "redis://cachex?db=1&is_master=0"]
 
 
-@pytest.mark.skipif(not hasattr(_core.Engine, "sentinel"), reason="the native module was built without sentinels")
 @pytest.mark.parametrize(
     ("backend", "client", "raw", "raw_async"),
     [
