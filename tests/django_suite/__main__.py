@@ -13,13 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.django_suite.backends import OURS, STANDALONE, THEIRS
 from tests.django_suite.edition import EDITIONS, ROOT
-from tests.django_suite.run import OURS, THEIRS, Outcome, run
+from tests.django_suite.run import Outcome, run
 from tests.servers import FAMILIES
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from tests.django_suite.backends import Backend
     from tests.django_suite.edition import Edition
     from tests.servers import Family
 
@@ -73,13 +75,13 @@ def baseline(edition: Edition, family: Family) -> Outcome:
     return outcome
 
 
-def report(edition: Edition, family: Family, theirs: Outcome, ours: Outcome | None) -> bool:
-    """Print the closing lines of one edition; return whether it holds."""
-    where = f"Django {edition.version} (Python {edition.python_version}, {family.name})"
-    print(f"{where}: on Django's backend:  {theirs.summary}")
-    if ours is None:
-        return True
-    print(f"{where}: on django-cachex:     {ours.summary}")
+def _where(edition: Edition, family: Family) -> str:
+    return f"Django {edition.version} (Python {edition.python_version}, {family.name})"
+
+
+def report(edition: Edition, family: Family, backend: Backend, theirs: Outcome, ours: Outcome) -> bool:
+    """Print what came of one run; return whether it holds."""
+    print(f"{_where(edition, family)}: on {backend.name}: {ours.summary}")
     faults = [f"failed: {test}" for test in sorted(ours.ending("failed"))]
     faults += [f"skipped here only: {test}" for test in sorted(ours.ending("skipped") - theirs.ending("skipped"))]
     faults += [f"did not run here: {test}" for test in sorted(theirs.tests.keys() - ours.tests.keys())]
@@ -100,26 +102,28 @@ def main() -> int:
     editions = [edition for edition in EDITIONS if not options.series or edition.series in options.series]
     began = time.monotonic()
     wheels: dict[str, Path] = {}
-    pairs: list[tuple[Edition, Family, Future[Outcome], Future[Outcome] | None]] = []
+    runs: list[tuple[Edition, Family, Future[Outcome], dict[Backend, Future[Outcome]]]] = []
     # Django's tests sleep most of the time, for values to expire: while one edition runs, the next one is prepared.
     with ThreadPoolExecutor(max_workers=2 * (os.cpu_count() or 1)) as pool:
         for edition in editions:
             edition.prepare()
-            # The newest Django on every server program, the others on the first.
-            families = FAMILIES if edition is editions[0] else FAMILIES[:1]
-            theirs = [pool.submit(baseline, edition, family) for family in families]
-            ours: list[Future[Outcome] | None] = [None] * len(families)
             if not options.baseline:
                 version = edition.python_version
                 if version not in wheels:
                     wheels[version] = build_wheel(edition.interpreter, version)
                 edition.install(wheels[version])
-                ours = [pool.submit(run, edition, family, OURS) for family in families]
-            pairs += zip([edition] * len(families), families, theirs, ours, strict=True)
-        held = [
-            report(edition, family, of_django.result(), mine.result() if mine else None)
-            for edition, family, of_django, mine in pairs
-        ]
+            # The newest Django with every backend on every server program, the others with the plain one on the first.
+            newest = edition is editions[0]
+            backends = () if options.baseline else OURS if newest else (STANDALONE,)
+            for family in FAMILIES if newest else FAMILIES[:1]:
+                theirs = pool.submit(baseline, edition, family)
+                ours = {backend: pool.submit(run, edition, family, backend) for backend in backends}
+                runs.append((edition, family, theirs, ours))
+        held = []
+        for edition, family, theirs, ours in runs:
+            print(f"{_where(edition, family)}: on {THEIRS.name}: {theirs.result().summary}")
+            for backend, mine in ours.items():
+                held.append(report(edition, family, backend, theirs.result(), mine.result()))
     print(f"Django's own tests: {sum(held)} of {len(held)} runs hold, in {time.monotonic() - began:.0f} s")
     return 0 if all(held) else 1
 

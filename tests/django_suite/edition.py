@@ -12,6 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.django_suite.backends import OURS, THEIRS
 from tests.django_suite.substitution import substituted
 
 __all__ = ["EDITIONS", "ROOT", "Edition"]
@@ -71,14 +72,19 @@ class Edition:
         return self.home / "venv" / "bin" / "python"
 
     def prepare(self) -> None:
-        """Make its environment and its two trees of tests, as far as they are not there from the run before."""
+        """Make its environment and its trees of tests, as far as they are not there from the run before."""
         self.home.mkdir(parents=True, exist_ok=True)
         self._make_environment()
-        if not (self.home / "own" / "runtests.py").exists():
+        own = self.home / THEIRS.tree
+        if not (own / "runtests.py").exists():
             self._unpack()
-        # Always, as it costs nothing and the substitution may have changed.
-        source = (self.home / "own" / "cache" / "tests.py").read_text()
-        (self.home / "ours" / "cache" / "tests.py").write_text(substituted(source))
+        source = (own / "cache" / "tests.py").read_text()
+        for backend in OURS:
+            tree = self.home / backend.tree
+            if not (tree / "runtests.py").exists():
+                shutil.copytree(own, tree)
+            # Always, as it costs nothing and the substitution may have changed.
+            (tree / "cache" / "tests.py").write_text(substituted(source, backend))
 
     def install(self, wheel: Path) -> None:
         """Put the package under test into its environment."""
@@ -114,9 +120,9 @@ class Edition:
             with tarfile.open(archive) as source:
                 source.extractall(directory, filter="data")
             (tree,) = Path(directory).glob("*/tests")
-            for name in ("ours", "own"):
-                shutil.rmtree(self.home / name, ignore_errors=True)
-                shutil.copytree(tree, self.home / name)
+            for backend in (THEIRS, *OURS):
+                shutil.rmtree(self.home / backend.tree, ignore_errors=True)
+            shutil.copytree(tree, self.home / THEIRS.tree)
 
     def _pip(self, *words: str) -> None:
         subprocess.run([self.python, "-m", "pip", "--quiet", "--disable-pip-version-check", *words], check=True)

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.django_suite.backends import serving
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tests.django_suite.backends import Backend
     from tests.django_suite.edition import Edition
     from tests.servers import Family
 
-__all__ = ["LABELS", "OURS", "THEIRS", "Outcome", "run"]
+__all__ = ["LABELS", "Outcome", "run"]
 
-OURS = "django_cachex.cache.RedisCache"
-THEIRS = "django.core.cache.backends.redis.RedisCache"
 LABELS = ("cache", "sessions_tests")
 _BACKEND_TESTS = "cache.tests.RedisCacheTests."
 _LIMIT_SECONDS = 900
@@ -60,32 +61,30 @@ class Outcome:
         return self.count("passed", _BACKEND_TESTS) > 0
 
 
-def run(edition: Edition, family: Family, backend: str) -> Outcome:
+def run(edition: Edition, family: Family, backend: Backend) -> Outcome:
     """Run Django's cache and session tests.
 
     Args:
         edition: Which Django.
-        family: The server program to test on; a server is started for this run alone, as the tests flush it.
-        backend: `OURS` or `THEIRS`.
+        family: The server program to test on.
+        backend: The backend to test.
 
     Raises:
         RuntimeError: The runner ended without results.
         subprocess.TimeoutExpired: It did not end.
     """
-    tree = edition.home / ("ours" if backend == OURS else "own")
-    with family.start() as server, tempfile.TemporaryDirectory() as directory:
+    with serving(backend, family) as location, tempfile.TemporaryDirectory() as directory:
         results = Path(directory, "results.json")
         environment = {
             **os.environ,
             "PYTHONPATH": str(Path(__file__).with_name("inside")),
-            "SUITE_BACKEND": backend,
-            # redis-py knows the scheme of either family by this name only.
-            "SUITE_LOCATION": f"redis://127.0.0.1:{server.port}",
+            "SUITE_BACKEND": backend.cache,
+            "SUITE_LOCATION": location,
             "SUITE_RESULTS": str(results),
         }
         ended = subprocess.run(
             [edition.python, "runtests.py", "--settings=suite_settings", "--parallel=1", *LABELS],
-            cwd=tree,
+            cwd=edition.home / backend.tree,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -94,5 +93,5 @@ def run(edition: Edition, family: Family, backend: str) -> Outcome:
             timeout=_LIMIT_SECONDS,
         )
         if not results.exists():
-            raise RuntimeError(f"Django {edition.version} on {backend} gave no results:\n{ended.stdout[-4000:]}")
+            raise RuntimeError(f"Django {edition.version} on {backend.name} gave no results:\n{ended.stdout[-4000:]}")
         return Outcome(json.loads(results.read_text()), ended.stdout)
