@@ -56,7 +56,7 @@ def test_what_was_just_written_can_be_changed(cache: RedisSentinelCache, call: C
 
 
 def test_walks_stay_with_one_server(sentinel_set: SentinelSet, cache: RedisSentinelCache, call: Caller) -> None:
-    """A cursor means something to one server only; these hash alike, so they are told apart by what they were asked."""
+    """A cursor means something to the server that it is from, and to no other."""
     data = {f"k{number}" for number in range(300)}
     members = {f"{number}-{'x' * 70}" for number in range(1500)}
     call(cache.set_many, dict.fromkeys(data, 1))
