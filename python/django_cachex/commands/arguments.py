@@ -101,7 +101,10 @@ def encoded(encode: Callable[[Any], int | bytes], values: Iterable[Any]) -> list
     Raises:
         ValueError: there is none.
     """
-    return [encode(value) for value in some("value", values)]
+    listed = [encode(value) for value in values]
+    if not listed:
+        raise ValueError("at least one value is needed")
+    return listed
 
 
 def field_text(field: Field) -> str | bytes:

@@ -74,8 +74,9 @@ class SortedSetCommands(Commands):
                 raise ValueError("incr takes one member")
             flags = {"NX": nx, "XX": xx, "GT": gt, "LT": lt, "CH": ch, "INCR": incr}
             args += [flag for flag, wanted in flags.items() if wanted]
+        encode = self._encode
         for member, score in mapping.items():
-            args += (_sent(score), self._encode(member))
+            args += (score if type(score) in _PLAIN else _sent(score), encode(member))
         return Command(_score if incr else integer, *args)
 
     azadd = aio(zadd)
@@ -285,6 +286,9 @@ class SortedSetCommands(Commands):
             found = [part for pair in found for part in items(pair, 2)]
         items(found, len(found) // 2 * 2)
         return [(self._value(found[at]), number(found[at + 1])) for at in range(0, len(found), 2)]
+
+
+_PLAIN = frozenset({int, float, str})
 
 
 def _sent(score: Any) -> Score:
