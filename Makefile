@@ -73,7 +73,7 @@ bench: .venv/.built-release ## compare with Django's backend and its peers; writ
 
 .PHONY: docs
 docs: .venv/.built ## build the site into site/, warnings are errors
-	@# The theme's word about another program's next version is no fault of this site.
+	@# Else the theme prints a notice about MkDocs 2, with which this site is not built.
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
 
 .PHONY: build
