@@ -77,11 +77,11 @@ impl Request {
         }
     }
 
-    /// The same request for the server with this index, if there is one.
+    /// The same request for the server with this index, if there is one, unless its key says where it goes.
     pub(crate) fn at(self, index: Option<usize>) -> Self {
-        match index {
-            Some(index) => Self { place: Place::Index(index), ..self },
-            None => self,
+        match (index, &self.place) {
+            (Some(index), Place::Any) => Self { place: Place::Index(index), ..self },
+            _ => self,
         }
     }
 

@@ -160,7 +160,7 @@ impl Topology for Cluster {
                 Lesson::Later
             }
             None => {
-                if error.is_lost_connection() || failure.silent || failure.connecting {
+                if error.is_lost_connection() || error.is_timeout() || failure.connecting {
                     self.refresh();
                 }
                 Lesson::Nothing

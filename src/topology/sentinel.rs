@@ -63,6 +63,8 @@ impl Topology for Sentinel {
         let node = match place {
             Place::Node(node) => node,
             Place::Index(0) => &servers.master,
+            // A cursor belongs to one server, whatever its state.
+            Place::Index(_) => servers.replicas.first().unwrap_or(&servers.master),
             _ if write => &servers.master,
             _ => healthy(&servers.replicas).unwrap_or(&servers.master),
         };
@@ -83,7 +85,7 @@ impl Topology for Sentinel {
 
     fn learn(&self, node: &Arc<Node>, failure: &Failure) -> Lesson {
         let error = &failure.error;
-        let lost = error.is_lost_connection() || failure.silent || failure.connecting;
+        let lost = error.is_lost_connection() || error.is_timeout() || failure.connecting;
         if lost || error.kind == Kind::ReadOnly {
             let is_master = self.finder.found().as_ref().is_some_and(|found| Arc::ptr_eq(&found.master, node));
             if is_master {
@@ -135,7 +137,8 @@ async fn servers_of(sentinel: &Arc<Config>, mut sentinels: Vec<Arc<Config>>, que
     };
     let mut nodes = addresses.iter().map(|(host, port)| node_at(&question.template, host, *port, false));
     let master = nodes.next().ok_or_else(|| useless("it names no master"))?;
-    let replicas = nodes.collect();
+    let mut replicas: Vec<_> = nodes.collect();
+    replicas.sort_by(|one, other| one.config.name.cmp(&other.config.name));
     // The sentinel may not have noticed yet that another is master by now.
     let (connection, role) = control::ask(&master.config, &[cmd("ROLE")]).await?;
     let role = role.first().and_then(Answer::list).and_then(|role| role.first()).and_then(Answer::text);
