@@ -36,6 +36,7 @@ class Caller:
 
     Attributes:
         mode: `"sync"`, `"async"`, `"queued"` or `"aqueued"`.
+        settle: Waits until whatever was written can be read.
     """
 
     def __init__(
@@ -43,17 +44,17 @@ class Caller:
         mode: Mode,
         loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
         *,
-        before: Callable[[], None] = lambda: None,
+        settle: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare to call.
 
         Args:
             mode: Which of the twins; "queued" and "aqueued" send one command through a pipeline of either kind.
             loop_factory: What makes the loop; None: asyncio's own.
-            before: What to do before each call.
+            settle: Waits until whatever was written can be read, before and after each call.
         """
         self.mode = mode
-        self._before = before
+        self.settle = settle
         self._runner = asyncio.Runner(loop_factory=loop_factory)
 
     def __repr__(self) -> str:
@@ -94,7 +95,13 @@ class Caller:
         Returns:
             What it returns, awaited if need be.
         """
-        self._before()
+        self.settle()
+        try:
+            return self._call(method, args, kwargs)
+        finally:
+            self.settle()
+
+    def _call(self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.is_queued:
             return self._queue(method, args, kwargs)
         if not self.is_async:
@@ -119,8 +126,11 @@ class Caller:
 
     def run[T](self, awaitable: Awaitable[T]) -> T:
         """Run something awaitable on the loop to its end and return its result."""
-        self._before()
-        return self._drive(awaitable)
+        self.settle()
+        try:
+            return self._drive(awaitable)
+        finally:
+            self.settle()
 
     def _drive[T](self, awaitable: Awaitable[T]) -> T:
         return self._runner.run(_awaited(awaitable))

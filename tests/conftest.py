@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tests.topologies import AsOne, Topology
 
 __all__ = [
-    "before_calls",
     "cache",
     "call",
     "call_anyhow",
@@ -40,6 +39,7 @@ __all__ = [
     "key_prefix",
     "make_cache",
     "server",
+    "settle",
     "start_server",
     "topology",
 ]
@@ -170,8 +170,8 @@ def django_cache(topology: Topology, key_prefix: str) -> Iterator[BaseCache]:
 
 
 @pytest.fixture
-def before_calls(request: pytest.FixtureRequest) -> Callable[[], None]:
-    """What a caller does before each call: where replicas serve reads, wait until they have what was written.
+def settle(request: pytest.FixtureRequest) -> Callable[[], None]:
+    """What callers do around each call: where replicas serve reads, wait until they have what was written.
 
     Tests of commands are about what a call answers; how far reads lag behind is the topology's business.
     """
@@ -182,22 +182,22 @@ def before_calls(request: pytest.FixtureRequest) -> Callable[[], None]:
 
 
 @pytest.fixture(params=["sync", "async"])
-def call(request: pytest.FixtureRequest, before_calls: Callable[[], None]) -> Iterator[Caller]:
+def call(request: pytest.FixtureRequest, settle: Callable[[], None]) -> Iterator[Caller]:
     """Call a method and, in the second run of the test, its async twin: `call(cache.get, "k")`."""
-    with Caller(request.param, before=before_calls) as caller:
+    with Caller(request.param, settle=settle) as caller:
         yield caller
 
 
 @pytest.fixture(params=["sync", "async", "queued", "aqueued"])
-def call_anyhow(request: pytest.FixtureRequest, before_calls: Callable[[], None]) -> Iterator[Caller]:
+def call_anyhow(request: pytest.FixtureRequest, settle: Callable[[], None]) -> Iterator[Caller]:
     """As `call`, and once more through a pipeline of either kind."""
-    with Caller(request.param, before=before_calls) as caller:
+    with Caller(request.param, settle=settle) as caller:
         yield caller
 
 
 @pytest.fixture(params=["sync", "asyncio", "uvloop"])
-def call_on_any_loop(request: pytest.FixtureRequest, before_calls: Callable[[], None]) -> Iterator[Caller]:
+def call_on_any_loop(request: pytest.FixtureRequest, settle: Callable[[], None]) -> Iterator[Caller]:
     """As `call`, for what may depend on the loop: once more on uvloop."""
     factory = uvloop.new_event_loop if request.param == "uvloop" else None
-    with Caller("sync" if request.param == "sync" else "async", factory, before=before_calls) as caller:
+    with Caller("sync" if request.param == "sync" else "async", factory, settle=settle) as caller:
         yield caller
