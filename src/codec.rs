@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyInt, PyString};
 use crate::compression::{Fault, Format};
 use crate::compressors::{self, Native};
 use crate::errors::{Error, Kind};
-use crate::{errors, imports};
+use crate::{errors, imports, unpickle};
 
 /// Python itself converts no longer integers between `int` and `str`.
 const MAX_DIGITS: usize = 4300;
@@ -118,6 +118,11 @@ impl Codec {
         let mut last = None;
         for serializer in &self.serializers {
             let read = if serializer.pickle.is_some() {
+                if let Some(value) =
+                    payload.cast::<PyBytes>().ok().and_then(|data| unpickle::plain(py, data.as_bytes()))
+                {
+                    return Ok(value);
+                }
                 let read = imports::pickle_loads(py)?.call1((payload,));
                 read.map_err(|error| refused(py, error, "cannot read the stored bytes"))
             } else {

@@ -65,3 +65,5 @@ mod tls;
 mod topology;
 #[cfg(feature = "python")]
 mod transport;
+#[cfg(feature = "python")]
+mod unpickle;

@@ -1,0 +1,210 @@
+//! Pickles of plain values: what the default serializer stores most of the time, read without a detour.
+//!
+//! `pickle.loads` is fast when it is warm. After every wait for the server it is not, and this costs a fraction of it.
+//! Whatever is not known here, and whatever is wrong, is left to `pickle` itself, which also says why.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyList, PyString, PyTuple};
+
+/// Longer ones are read by `pickle`: begun here in vain, they would cost twice.
+const LONGEST: usize = 2048;
+/// The protocols whose opcodes these are.
+const PROTOCOLS: std::ops::RangeInclusive<u8> = 4..=5;
+
+/// The value that `data` is the pickle of, if it consists of plain values.
+pub(crate) fn plain<'py>(py: Python<'py>, data: &[u8]) -> Option<Bound<'py, PyAny>> {
+    let [0x80, protocol, ops @ ..] = data else { return None };
+    if data.len() > LONGEST || !PROTOCOLS.contains(protocol) {
+        return None;
+    }
+    Machine { py, rest: ops, stack: Vec::with_capacity(16), marks: Vec::new(), memo: Vec::with_capacity(16) }.run()
+}
+
+struct Machine<'py, 'a> {
+    py: Python<'py>,
+    rest: &'a [u8],
+    stack: Vec<Bound<'py, PyAny>>,
+    /// How high the stack was.
+    marks: Vec<usize>,
+    memo: Vec<Bound<'py, PyAny>>,
+}
+
+impl<'py, 'a> Machine<'py, 'a> {
+    fn run(mut self) -> Option<Bound<'py, PyAny>> {
+        let py = self.py;
+        loop {
+            match self.byte()? {
+                b'.' => return if self.stack.len() == 1 { self.stack.pop() } else { None },
+                // FRAME
+                0x95 => {
+                    let length = u64::from_le_bytes(*self.array::<8>()?);
+                    if u64::try_from(self.rest.len()).ok()? < length {
+                        return None;
+                    }
+                }
+                // MEMOIZE
+                0x94 => self.memo.push(self.stack.last()?.clone()),
+                // BINGET
+                b'h' => {
+                    let index = usize::from(self.byte()?);
+                    self.stack.push(self.memo.get(index)?.clone());
+                }
+                b'(' => self.marks.push(self.stack.len()),
+                b'N' => self.stack.push(py.None().into_bound(py)),
+                0x88 => self.stack.push(PyBool::new(py, true).to_owned().into_any()),
+                0x89 => self.stack.push(PyBool::new(py, false).to_owned().into_any()),
+                // BININT1, BININT2, BININT, LONG1
+                b'K' => {
+                    let value = i64::from(self.byte()?);
+                    self.integer(value)?;
+                }
+                b'M' => {
+                    let value = i64::from(u16::from_le_bytes(*self.array()?));
+                    self.integer(value)?;
+                }
+                b'J' => {
+                    let value = i64::from(i32::from_le_bytes(*self.array()?));
+                    self.integer(value)?;
+                }
+                0x8a => {
+                    let bytes = self.sized_by_byte()?;
+                    let value = signed(bytes)?;
+                    self.integer(value)?;
+                }
+                b'G' => {
+                    let value = f64::from_be_bytes(*self.array()?);
+                    self.stack.push(PyFloat::new(py, value).into_any());
+                }
+                // SHORT_BINUNICODE, BINUNICODE
+                0x8c => {
+                    let bytes = self.sized_by_byte()?;
+                    self.text(bytes)?;
+                }
+                b'X' => {
+                    let bytes = self.sized_by_word()?;
+                    self.text(bytes)?;
+                }
+                // SHORT_BINBYTES, BINBYTES
+                b'C' => {
+                    let bytes = self.sized_by_byte()?;
+                    self.stack.push(PyBytes::new(py, bytes).into_any());
+                }
+                b'B' => {
+                    let bytes = self.sized_by_word()?;
+                    self.stack.push(PyBytes::new(py, bytes).into_any());
+                }
+                b')' => self.stack.push(PyTuple::empty(py).into_any()),
+                0x85 => self.tuple(1)?,
+                0x86 => self.tuple(2)?,
+                0x87 => self.tuple(3)?,
+                b't' => {
+                    let mark = self.marks.pop()?;
+                    let count = self.stack.len().checked_sub(mark)?;
+                    self.tuple(count)?;
+                }
+                b']' => self.stack.push(PyList::empty(py).into_any()),
+                b'}' => self.stack.push(PyDict::new(py).into_any()),
+                // APPEND, APPENDS
+                b'a' => {
+                    let mark = self.stack.len().checked_sub(1)?;
+                    self.append(mark)?;
+                }
+                b'e' => {
+                    let mark = self.marks.pop()?;
+                    self.append(mark)?;
+                }
+                // SETITEM, SETITEMS
+                b's' => {
+                    let mark = self.stack.len().checked_sub(2)?;
+                    self.set_items(mark)?;
+                }
+                b'u' => {
+                    let mark = self.marks.pop()?;
+                    self.set_items(mark)?;
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*first)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        let (array, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
+        Some(array)
+    }
+
+    fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
+        Some(bytes)
+    }
+
+    fn sized_by_byte(&mut self) -> Option<&'a [u8]> {
+        let count = usize::from(self.byte()?);
+        self.bytes(count)
+    }
+
+    fn sized_by_word(&mut self) -> Option<&'a [u8]> {
+        let count = u32::from_le_bytes(*self.array()?);
+        self.bytes(usize::try_from(count).ok()?)
+    }
+
+    fn integer(&mut self, value: i64) -> Option<()> {
+        self.stack.push(value.into_pyobject(self.py).ok()?.into_any());
+        Some(())
+    }
+
+    fn text(&mut self, bytes: &[u8]) -> Option<()> {
+        // Lone surrogates are `pickle`'s business.
+        let text = std::str::from_utf8(bytes).ok()?;
+        self.stack.push(PyString::new(self.py, text).into_any());
+        Some(())
+    }
+
+    /// What was pushed since `mark`, which no mark in between may cut.
+    fn taken(&mut self, mark: usize) -> Option<std::vec::Drain<'_, Bound<'py, PyAny>>> {
+        if mark > self.stack.len() || self.marks.last().is_some_and(|inner| *inner > mark) {
+            return None;
+        }
+        Some(self.stack.drain(mark..))
+    }
+
+    fn tuple(&mut self, count: usize) -> Option<()> {
+        let (py, mark) = (self.py, self.stack.len().checked_sub(count)?);
+        let items: Vec<_> = self.taken(mark)?.collect();
+        self.stack.push(PyTuple::new(py, items).ok()?.into_any());
+        Some(())
+    }
+
+    fn append(&mut self, mark: usize) -> Option<()> {
+        let list = self.stack.get(mark.checked_sub(1)?)?.cast_exact::<PyList>().ok()?.clone();
+        for item in self.taken(mark)? {
+            list.append(item).ok()?;
+        }
+        Some(())
+    }
+
+    fn set_items(&mut self, mark: usize) -> Option<()> {
+        let dict = self.stack.get(mark.checked_sub(1)?)?.cast_exact::<PyDict>().ok()?.clone();
+        let mut items = self.taken(mark)?;
+        while let Some(key) = items.next() {
+            // Keys of plain types: no code of theirs runs. What cannot be hashed is told by `pickle`.
+            dict.set_item(key, items.next()?).ok()?;
+        }
+        Some(())
+    }
+}
+
+/// An integer of up to eight bytes, the least significant first.
+fn signed(bytes: &[u8]) -> Option<i64> {
+    let negative = bytes.last().is_some_and(|last| *last >= 0x80);
+    let mut wide = [if negative { 0xff } else { 0 }; 8];
+    wide.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(i64::from_le_bytes(wide))
+}

@@ -1,0 +1,97 @@
+"""Pickles of plain values are read natively, and what comes out is what pickle reads."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as some
+
+from django_cachex.cache import RedisCache
+from django_cachex.exceptions import PickleSerializerError, SerializerError
+
+CACHE = RedisCache("redis://127.0.0.1:1", {})
+
+ATOMS = (
+    some.none()
+    | some.booleans()
+    | some.integers()
+    | some.integers(-(2**70), 2**70)
+    | some.floats()
+    | some.text()
+    | some.binary(max_size=300)
+)
+KEYS = some.none() | some.booleans() | some.integers() | some.text() | some.tuples(some.integers(), some.text())
+VALUES = some.recursive(
+    ATOMS,
+    lambda inner: some.lists(inner) | some.dictionaries(KEYS, inner) | some.lists(inner, max_size=5).map(tuple),
+    max_leaves=40,
+)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal, of the same types, and not a number where the other is none."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, float):
+        return one == other or (math.isnan(one) and math.isnan(other))
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict):
+        return list(map(repr, one)) == list(map(repr, other)) and all(map(same, one.values(), other.values()))
+    return bool(one == other)
+
+
+@given(VALUES, some.sampled_from(range(pickle.HIGHEST_PROTOCOL + 1)))
+@example({"id": 1, "name": "n" * 200, "price": 1.5, "tags": ["a", "b"], "none": None}, 5)
+@example([[], {}, (), [()], {"a": {}}], 4)
+@example(list(range(300)), 5)
+@example("\ud800", 5)
+def test_every_protocol(value: Any, protocol: int) -> None:
+    stored = pickle.dumps(value, protocol)
+    assert same(CACHE.decode(stored), pickle.loads(stored))
+
+
+def test_what_is_shared_stays_shared() -> None:
+    inner = ["x"]
+    one, other, text, again = CACHE.decode(CACHE.encode([inner, inner, "text" * 9, "text" * 9]))  # type: ignore[misc]
+    assert one is other
+    assert text == again
+    loop: list[Any] = [1]
+    loop.append(loop)
+    found = CACHE.decode(CACHE.encode(loop))
+    assert found[1] is found
+
+
+@pytest.mark.parametrize("value", [datetime(2026, 1, 2), {1, 2}, b"x" * 3000, ["x" * 3000], Exception("x"), range(3)])
+def test_others_are_left_to_pickle(value: Any) -> None:
+    found = CACHE.decode(CACHE.encode(value))
+    assert type(found) is type(value)
+    assert repr(found) == repr(value)
+
+
+@given(some.binary(max_size=60))
+@example(b".")
+@example(b"(u.")
+@example(b"}(]N(u.")
+@example(b"]N(ae.")
+@example(b"(K\x01(t.")
+@example(b"}]Ns.")
+@example(b"h\x00.")
+@example(b"\x95\xff\xff\xff\xff\xff\xff\xff\xffN.")
+@example(b"NN.")
+def test_hostile_bytes(data: bytes) -> None:
+    """Whatever pickle reads is read as pickle reads it, and whatever it refuses is refused."""
+    # Only what makes plain values: this must not call anything.
+    stored = b"\x80\x05" + bytes(byte for byte in data if byte not in b"cR\x93\x81\x92oib")
+    try:
+        expected = pickle.loads(stored)
+    except Exception:  # noqa: BLE001 - whatever pickle raises
+        with pytest.raises((PickleSerializerError, SerializerError)):
+            CACHE.decode(stored)
+    else:
+        assert same(CACHE.decode(stored), expected)
