@@ -237,20 +237,18 @@ impl Engine {
         let mut batch = self.batch();
         match spec.sharding {
             Sharding::Everywhere(merge) => {
-                let primaries = self.topology.primaries().unwrap_or_default();
-                let count = primaries.len();
-                let mut places: Vec<_> = primaries.into_iter().map(Place::Node).collect();
+                let count = self.topology.primaries().map_or(0, |primaries| primaries.len());
+                let mut places: Vec<_> = (0..count).map(Place::Index).collect();
                 if merge != Merge::Page {
                     batch.everywhere(spec, args, merge, places)?;
                     return Ok((batch, Shape::Only));
                 }
                 // A cursor counts the primaries in its upper half.
-                let cursor = args.get_item(0)?.extract::<u128>()?;
-                let index = usize::try_from(cursor >> 64).unwrap_or(usize::MAX);
-                if index >= count {
-                    let text = format!("invalid cursor: there are {count} primaries");
-                    return Err(Error::new(Kind::Response, text).during(&spec.name).into());
-                }
+                let cursor = args.get_item(0)?.extract::<u128>().ok();
+                let index = cursor.and_then(|cursor| usize::try_from(cursor >> 64).ok()).filter(|index| *index < count);
+                let (Some(cursor), Some(index)) = (cursor, index) else {
+                    return Err(Error::new(Kind::Response, "ERR invalid cursor").during(&spec.name).into());
+                };
                 let words = args.iter().skip(1);
                 let low = u64::try_from(cursor & u128::from(u64::MAX)).unwrap_or_default();
                 let words = std::iter::once(low.into_pyobject(py)?.into_any()).chain(words).collect::<Vec<_>>();
@@ -286,7 +284,7 @@ impl Engine {
         shape: &Shape,
         deadline: Option<Instant>,
     ) -> PyResult<Py<PyAny>> {
-        let mut spread = Spread::new(batch, self.topology.clone(), deadline);
+        let mut spread = Spread::new(batch, self.topology.clone(), shape, deadline);
         loop {
             let Some(groups) = spread.groups() else {
                 self.find(py, &spread.command(), deadline)?;
@@ -319,7 +317,7 @@ impl Engine {
         shape: Shape,
         deadline: Option<Instant>,
     ) -> PyResult<Py<PyAny>> {
-        let spread = Spread::new(batch, self.topology.clone(), deadline);
+        let spread = Spread::new(batch, self.topology.clone(), &shape, deadline);
         looped::submit_batch(py, &self.topology, spread, shape, deadline)
     }
 
@@ -358,7 +356,7 @@ impl Engine {
         if batch.is_empty() {
             return Err(PyValueError::new_err("no command"));
         }
-        if self.is_sharded() && !transaction {
+        if self.topology.changes() && !transaction {
             return self.run_spread(py, batch, &Shape::List, self.deadline(Instant::now()));
         }
         self.exchange(py, &batch.whole(transaction)?)
@@ -369,7 +367,7 @@ impl Engine {
         if batch.is_empty() {
             return Err(PyValueError::new_err("no command"));
         }
-        if self.is_sharded() && !transaction {
+        if self.topology.changes() && !transaction {
             return self.submit_spread(py, batch, Shape::List, self.deadline(Instant::now()));
         }
         self.submit(py, batch.whole(transaction)?)

@@ -67,6 +67,12 @@ impl Kind {
         }
     }
 
+    /// Whether an exception is a server's error reply.
+    fn is_response(py: Python<'_>, exception: &Bound<'_, PyAny>) -> bool {
+        let is = |kind| class(py, kind).and_then(|class| exception.is_instance(class.as_any())).unwrap_or(false);
+        is(Kind::Response) || is(Kind::BusyLoading)
+    }
+
     /// What an error reply's first word means.
     fn of_reply(text: &str) -> Self {
         match text.split(' ').next().unwrap_or_default() {
@@ -184,6 +190,13 @@ impl Error {
         made
     }
 
+    /// A server's refusal that is an exception already; it is raised as it is.
+    pub(crate) fn refusal(py: Python<'_>, exception: &Bound<'_, PyAny>) -> Self {
+        let text = exception.str().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
+        let kind = if Kind::is_response(py, exception) { Kind::of_reply(&text) } else { Kind::Internal };
+        Self { kind, text, ..Self::foreign(PyErr::from_value(exception.clone())) }
+    }
+
     pub(crate) fn into_authentication(mut self) -> Self {
         self.kind = Kind::Authentication;
         self
@@ -213,13 +226,7 @@ impl Error {
 
     /// Whether, and where to, the server at `from` redirects.
     pub(crate) fn redirect(&self, from: &Address) -> Option<Redirect> {
-        match &self.cause {
-            // A transaction fails with the exception of the command that was refused.
-            Cause::Python(error) if self.foreign => {
-                Python::attach(|py| Redirect::of(&error.value(py).to_string(), from))
-            }
-            _ => Redirect::of(&self.text, from),
-        }
+        Redirect::of(&self.text, from)
     }
 
     pub(crate) fn text(&self) -> &str {

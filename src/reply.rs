@@ -150,7 +150,7 @@ pub(crate) fn add(
 /// more than the EXECABORT that follows from it.
 fn executed(py: Python<'_>, values: &mut Vec<Py<PyAny>>) -> Result<Py<PyAny>, Error> {
     if let Some(refused) = values.iter().find(|value| value.bind(py).is_instance_of::<PyBaseException>()) {
-        return Err(Error::foreign(PyErr::from_value(refused.bind(py).clone())));
+        return Err(Error::refusal(py, refused.bind(py)));
     }
     let executed = values.pop().filter(|list| list.bind(py).is_instance_of::<PyList>());
     executed.ok_or_else(|| Error::new(Kind::Response, "the transaction was not executed"))

@@ -237,7 +237,7 @@ impl Request {
     /// Where reply number `index` comes from.
     pub(crate) fn origin<'a>(&'a self, address: &'a Arc<str>, index: usize) -> Origin<'a> {
         let queued = match &self.names {
-            Names::Transaction(names) if index + 1 == names.len() => &names[1..],
+            Names::Transaction(names) if index + 1 == self.replies => &names[1..],
             _ => &[],
         };
         Origin { address, command: self.name(index), queued }
@@ -247,7 +247,9 @@ impl Request {
     pub(crate) fn name(&self, index: usize) -> &Arc<str> {
         match &self.names {
             Names::One(name) => name,
-            Names::Many(names) | Names::Transaction(names) => &names[index.min(names.len() - 1)],
+            Names::Many(names) | Names::Transaction(names) => {
+                &names[index.saturating_sub(usize::from(self.asking)).min(names.len() - 1)]
+            }
         }
     }
 }

@@ -74,13 +74,12 @@ pub(crate) fn again(
     let config = &node.config;
     let in_time = |delay| deadline.is_none_or(|deadline| Instant::now() + delay < deadline);
     match topology.learn(node, failure) {
-        // Between ASKING and EXEC the server does not remember what it was asked.
-        Lesson::Elsewhere(detour) if !(detour.asking && nature.form == Form::Transaction) => {
+        Lesson::Elsewhere(detour) => {
             attempts.redirected += 1;
             let allowed = attempts.redirected <= topology.max_redirects() && in_time(Duration::ZERO);
             return allowed.then_some(Again { delay: Duration::ZERO, detour: Some(detour) });
         }
-        Lesson::Elsewhere(_) | Lesson::Later => {
+        Lesson::Later => {
             let delay = config.retry_backoff.delay(attempts.put_off).max(config.retry_backoff.first);
             attempts.put_off += 1;
             // Without a deadline there is an end too.
@@ -105,7 +104,8 @@ pub(crate) fn again(
         return in_time(Duration::ZERO).then_some(Again { delay: Duration::ZERO, detour });
     }
     let harmless = !failure.sent || nature.repeatable;
-    let allowed = error.is_transient_refusal() && nature.form == Form::One
+    // Of several commands some may have been carried out; a transaction that is refused was not.
+    let allowed = error.is_transient_refusal() && nature.form != Form::Many
         || error.is_lost_connection() && harmless
         || error.is_timeout() && harmless && (config.retry_on_timeout || !failure.sent);
     if !allowed || attempts.failed >= config.retry {

@@ -33,6 +33,8 @@ pub(crate) struct Spread {
     batch: Batch,
     topology: Arc<dyn Topology>,
     deadline: Option<Instant>,
+    /// Reads go to primaries too, so that they see what was written before them.
+    on_primaries: bool,
     replies: Vec<Option<Py<PyAny>>>,
     attempts: Vec<Attempts>,
     pending: Vec<Pending>,
@@ -41,12 +43,13 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    pub(crate) fn new(batch: Batch, topology: Arc<dyn Topology>, deadline: Option<Instant>) -> Self {
+    pub(crate) fn new(batch: Batch, topology: Arc<dyn Topology>, shape: &Shape, deadline: Option<Instant>) -> Self {
         let count = batch.len();
         Self {
             batch,
             topology,
             deadline,
+            on_primaries: matches!(shape, Shape::List),
             replies: (0..count).map(|_| None).collect(),
             attempts: vec![Attempts::default(); count],
             pending: (0..count).map(|index| Pending { index, detour: None }).collect(),
@@ -62,7 +65,7 @@ impl Spread {
                 (detour.node.clone(), detour.asking)
             } else {
                 let (place, write) = self.batch.route(*index);
-                (self.topology.route(place, write)?, false)
+                (self.topology.route(place, write || self.on_primaries)?, false)
             };
             let same = |part: &&mut (Arc<Node>, bool, Vec<usize>)| Arc::ptr_eq(&part.0, &node) && part.1 == asking;
             match parts.iter_mut().find(same) {
@@ -98,11 +101,10 @@ impl Spread {
                 continue;
             };
             if reply.is_instance_of::<PyBaseException>() {
-                let error = Error::foreign(PyErr::from_value(reply.clone()));
-                // Only what the server says of slots is a reason to send one of many commands again.
-                if error.redirect(&group.node.config.address).is_some()
-                    && self.go_on(index, &group.node, &Failure::sent(error))
-                {
+                let error = Error::refusal(py, &reply);
+                // The server did not carry this one out.
+                let refused = error.is_transient_refusal() || error.redirect(&group.node.config.address).is_some();
+                if refused && self.go_on(index, &group.node, Form::One, &Failure::sent(error)) {
                     continue;
                 }
             }
@@ -113,7 +115,7 @@ impl Spread {
     /// Takes note that a group got no replies.
     pub(crate) fn failed(&mut self, py: Python<'_>, group: &Group, failure: &Failure) {
         for (nth, &index) in group.indexes.iter().enumerate() {
-            if !self.go_on(index, &group.node, failure) {
+            if !self.go_on(index, &group.node, Form::Many, failure) {
                 let error = failure.error.clone().at(&group.node.config.name);
                 let error = error.during(group.request.name(if group.asking { 2 * nth + 1 } else { nth }));
                 self.replies[index] = Some(error.into_exception(py));
@@ -122,9 +124,10 @@ impl Spread {
     }
 
     /// Whether a command is sent again.
-    fn go_on(&mut self, index: usize, node: &Arc<Node>, failure: &Failure) -> bool {
+    fn go_on(&mut self, index: usize, node: &Arc<Node>, form: Form, failure: &Failure) -> bool {
         let (place, write) = self.batch.route(index);
-        let nature = Nature { write, repeatable: self.batch.is_repeatable(index), form: Form::Many };
+        let write = write || self.on_primaries;
+        let nature = Nature { write, repeatable: self.batch.is_repeatable(index), form };
         let attempts = &mut self.attempts[index];
         let again = retry::again(&*self.topology, node, place, nature, failure, attempts, self.deadline);
         let Some(Again { delay, detour }) = again else { return false };

@@ -101,7 +101,8 @@ impl Topology for Cluster {
         let slot = match place {
             Place::Node(node) => return Some(node.clone()),
             Place::Slot(slot) => *slot,
-            Place::Any | Place::Index(_) => 0,
+            Place::Index(index) => return self.primaries()?.into_iter().nth(*index),
+            Place::Any => 0,
         };
         let found = self.finder.found();
         let table = found.as_ref()?;
@@ -159,6 +160,11 @@ impl Topology for Cluster {
                 self.refresh();
                 Lesson::Later
             }
+            // It is a replica now, of whom the search will tell.
+            None if error.kind == Kind::ReadOnly => {
+                self.finder.forget();
+                Lesson::Later
+            }
             None => {
                 if error.is_lost_connection() || error.is_timeout() || failure.connecting {
                     self.refresh();
@@ -214,7 +220,7 @@ async fn table_of(server: &Arc<Config>, template: &Config, options: &Options) ->
         return Err(Error::new(Kind::ClusterUnreachable, "it has no host name"));
     };
     let ranges = match answers.first() {
-        Some(Answer::Error(text)) => return Err(Error::new(Kind::ClusterUnreachable, text)),
+        Some(Answer::Error(text)) => return Err(super::refused(Kind::ClusterUnreachable, text)),
         Some(Answer::List(ranges)) => ranges.iter().map(|range| Range::of(range, asked)).collect::<Option<Vec<_>>>(),
         _ => None,
     };

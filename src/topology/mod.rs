@@ -43,6 +43,11 @@ pub(crate) trait Topology: Send + Sync {
         false
     }
 
+    /// Whether another server may take a server's part while we use it.
+    fn changes(&self) -> bool {
+        true
+    }
+
     /// The node for a place, for writing or for reading; `None` while the servers are not known.
     fn route(&self, place: &Place, write: bool) -> Option<Arc<Node>>;
 
@@ -67,6 +72,12 @@ pub(crate) trait Topology: Send + Sync {
     }
 }
 
+/// What a server says that refuses to tell what it knows.
+fn refused(kind: Kind, text: &str) -> Error {
+    let error = Error::reply(text.as_bytes());
+    if error.kind == Kind::Response { Error::new(kind, text) } else { error }
+}
+
 /// One of `nodes` that is not known to be out of order, at random.
 fn healthy(nodes: &[Arc<Node>]) -> Option<&Arc<Node>> {
     let start = fastrand::usize(..nodes.len().max(1));
@@ -82,7 +93,8 @@ fn node_at(like: &Config, host: &str, port: u16, read_only: bool) -> Arc<Node> {
 /// Why none of several servers was of use.
 fn nobody(kind: Kind, what: &str, names: &[Arc<str>], errors: &[Error]) -> Error {
     // What the application's hooks raise passes unchanged, and wrong credentials say more than what follows from them.
-    let telling = |error: &&Error| error.is_foreign() || error.kind == Kind::Authentication;
+    let telling =
+        |error: &&Error| error.is_foreign() || matches!(error.kind, Kind::Authentication | Kind::NoPermission);
     if let Some(error) = errors.iter().find(telling) {
         return error.clone();
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use redis::cmd;
 
 use super::finder::{Finder, first_of};
@@ -22,10 +23,11 @@ const SOON: Duration = Duration::from_secs(2);
 struct Servers {
     master: Arc<Node>,
     replicas: Vec<Arc<Node>>,
-    /// The sentinels that know each other.
-    sentinels: Vec<Arc<Config>>,
     due: Instant,
 }
+
+/// The sentinels that we know: those of the settings, and those that they know.
+type Known = Arc<ArcSwap<Vec<Arc<Config>>>>;
 
 /// What is asked, and how the answers are read.
 struct Question {
@@ -36,7 +38,7 @@ struct Question {
 }
 
 pub(crate) struct Sentinel {
-    sentinels: Vec<Arc<Config>>,
+    known: Known,
     question: Arc<Question>,
     finder: Arc<Finder<Servers>>,
 }
@@ -49,7 +51,11 @@ impl Sentinel {
         remap: Option<Hook>,
     ) -> Self {
         let finder = Arc::new(Finder::new(template.reconnect_backoff));
-        Self { sentinels, question: Arc::new(Question { service, template, remap }), finder }
+        Self {
+            known: Arc::new(ArcSwap::from_pointee(sentinels)),
+            question: Arc::new(Question { service, template, remap }),
+            finder,
+        }
     }
 }
 
@@ -72,15 +78,8 @@ impl Topology for Sentinel {
     }
 
     fn find(&self, done: Done) {
-        let mut sentinels = self.sentinels.clone();
-        if let Some(servers) = self.finder.found().as_ref() {
-            let known = |sentinel: &&Arc<Config>| !sentinels.iter().any(|known| known.address == sentinel.address);
-            let new: Vec<_> = servers.sentinels.iter().filter(known).cloned().collect();
-            sentinels.extend(new);
-        }
-        fastrand::shuffle(&mut sentinels);
-        let question = self.question.clone();
-        self.finder.find(|| search(sentinels, question), done);
+        let (known, question) = (self.known.clone(), self.question.clone());
+        self.finder.find(|| search(known, question), done);
     }
 
     fn learn(&self, node: &Arc<Node>, failure: &Failure) -> Lesson {
@@ -98,11 +97,13 @@ impl Topology for Sentinel {
     }
 }
 
-async fn search(sentinels: Vec<Arc<Config>>, question: Arc<Question>) -> Result<Servers> {
+async fn search(known: Known, question: Arc<Question>) -> Result<Servers> {
+    let mut sentinels = Vec::clone(&known.load());
+    fastrand::shuffle(&mut sentinels);
     let names: Vec<_> = sentinels.iter().map(|sentinel| sentinel.name.clone()).collect();
-    let asked = first_of(sentinels.clone(), |sentinel| {
-        let (question, sentinels) = (question.clone(), sentinels.clone());
-        async move { servers_of(&sentinel, sentinels, &question).await }
+    let asked = first_of(sentinels, |sentinel| {
+        let (question, known) = (question.clone(), known.clone());
+        async move { servers_of(&sentinel, &known, &question).await }
     });
     asked.await.map_err(|errors| {
         let what = format!("no sentinel knows a usable master of {}", question.service);
@@ -114,7 +115,7 @@ fn useless(text: impl Into<String>) -> Error {
     Error::new(Kind::MasterNotFound, text)
 }
 
-async fn servers_of(sentinel: &Arc<Config>, mut sentinels: Vec<Arc<Config>>, question: &Question) -> Result<Servers> {
+async fn servers_of(sentinel: &Arc<Config>, known: &Known, question: &Question) -> Result<Servers> {
     let about = |what: &str| {
         let mut command = cmd("SENTINEL");
         command.arg(what).arg(&question.service);
@@ -125,42 +126,55 @@ async fn servers_of(sentinel: &Arc<Config>, mut sentinels: Vec<Arc<Config>>, que
     let [master, replicas, others] = answers.as_slice() else { return Err(useless("unexpected reply")) };
     let mut announced = vec![match master {
         Answer::Null => return Err(useless("it does not know the service")),
-        Answer::Error(text) => return Err(useless(text)),
+        Answer::Error(text) => return Err(super::refused(Kind::MasterNotFound, text)),
         address => address_of(address).ok_or_else(|| useless("unexpected reply"))?,
     }];
     let replicas = replicas.list().unwrap_or_default();
     announced.extend(replicas.iter().filter_map(replica));
-    let refresh = if announced.len() == 1 + replicas.len() { REFRESH } else { SOON };
+    let servers = announced.len();
+    announced.extend(others.list().unwrap_or_default().iter().filter_map(peer));
+    let refresh = if servers == 1 + replicas.len() { REFRESH } else { SOON };
     let addresses = match &question.remap {
         Some(remap) => control::remap(remap, announced.clone()).await?,
         None => announced.clone(),
     };
-    let mut nodes = addresses.iter().map(|(host, port)| node_at(&question.template, host, *port, false));
+    let (servers, peers) = addresses.split_at(servers.min(addresses.len()));
+    let mut nodes = servers.iter().map(|(host, port)| node_at(&question.template, host, *port, false));
     let master = nodes.next().ok_or_else(|| useless("it names no master"))?;
     let mut replicas: Vec<_> = nodes.collect();
     replicas.sort_by(|one, other| one.config.name.cmp(&other.config.name));
     // The sentinel may not have noticed yet that another is master by now.
     let (connection, role) = control::ask(&master.config, &[cmd("ROLE")]).await?;
+    if let Some(Answer::Error(text)) = role.first() {
+        return Err(super::refused(Kind::MasterNotFound, text).at(&master.config.name));
+    }
     let role = role.first().and_then(Answer::list).and_then(|role| role.first()).and_then(Answer::text);
     if role != Some("master") {
         let role = role.unwrap_or("no server that tells its role");
         return Err(useless(format!("it names {} as master, which is {role}", master.config.name)));
     }
     master.state().give_spare(connection, Some(1));
-    for other in others.list().unwrap_or_default() {
-        if let (Some(host), Some(port)) = (other.field("ip").and_then(Answer::text), field_port(other)) {
-            let config = Arc::new(sentinel.at(host, port));
-            if !sentinels.iter().any(|known| known.address == config.address) {
-                sentinels.push(config);
+    known.rcu(|known| {
+        let mut known = Vec::clone(known);
+        for (host, port) in peers {
+            let config = Arc::new(sentinel.at(host, *port));
+            if !known.iter().any(|other| other.address == config.address) {
+                known.push(config);
             }
         }
-    }
-    Ok(Servers { master, replicas, sentinels, due: Instant::now() + refresh.mul_f64(0.75 + 0.5 * fastrand::f64()) })
+        known
+    });
+    Ok(Servers { master, replicas, due: Instant::now() + refresh.mul_f64(0.75 + 0.5 * fastrand::f64()) })
 }
 
 fn address_of(answer: &Answer) -> Option<(String, u16)> {
     let [host, port] = answer.list()? else { return None };
     Some((host.text()?.to_owned(), port.number()?))
+}
+
+/// The address of another sentinel.
+fn peer(answer: &Answer) -> Option<(String, u16)> {
+    Some((answer.field("ip")?.text()?.to_owned(), field_port(answer)?))
 }
 
 fn field_port(server: &Answer) -> Option<u16> {

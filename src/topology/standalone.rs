@@ -19,6 +19,10 @@ impl Standalone {
 }
 
 impl Topology for Standalone {
+    fn changes(&self) -> bool {
+        false
+    }
+
     fn route(&self, place: &Place, write: bool) -> Option<Arc<Node>> {
         let node = match place {
             Place::Node(node) => node,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -58,7 +58,7 @@ def test_every_protocol(value: Any, protocol: int) -> None:
 
 def test_what_is_shared_stays_shared() -> None:
     inner = ["x"]
-    one, other, text, again = CACHE.decode(CACHE.encode([inner, inner, "text" * 9, "text" * 9]))  # type: ignore[misc]
+    one, other, text, again = CACHE.decode(CACHE.encode([inner, inner, "text" * 9, "text" * 9]))
     assert one is other
     assert text == again
     loop: list[Any] = [1]
@@ -67,7 +67,7 @@ def test_what_is_shared_stays_shared() -> None:
     assert found[1] is found
 
 
-@pytest.mark.parametrize("value", [datetime(2026, 1, 2), {1, 2}, b"x" * 3000, ["x" * 3000], Exception("x"), range(3)])
+@pytest.mark.parametrize("value", [datetime(2026, 1, 2, tzinfo=UTC), {1, 2}, b"x" * 3000, ["x" * 3000], Exception("x"), range(3)])
 def test_others_are_left_to_pickle(value: Any) -> None:
     found = CACHE.decode(CACHE.encode(value))
     assert type(found) is type(value)

@@ -438,7 +438,9 @@ class KeyValueCacheClient[ClientT](
             dump, ttl = yield Transaction(_as_is, [(_DUMP, (src,)), (_PTTL, (src,))])
             if dump is None:
                 raise KeyNotFoundError(f"Key '{key}' not found") from None
-            yield Command(done, dst, max(integer(ttl), 0), dump, "REPLACE", spec=_RESTORE)
+            # To RESTORE 0 is no expiry, to PTTL less than a millisecond.
+            left = 0 if integer(ttl) < 0 else max(ttl, 1)
+            yield Command(done, dst, left, dump, "REPLACE", spec=_RESTORE)
             yield Command(done, src, spec=strings.DEL)
 
     _amove = aio(_move)
