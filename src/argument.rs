@@ -28,20 +28,30 @@ pub(crate) fn pack(
         }
         return Ok(());
     }
-    // Text and buffers are measured before they are copied.
-    let size = arg.len().unwrap_or(0);
-    if let Some(limit) = limit.filter(|limit| size > *limit) {
-        let text = format!("a value of {size} bytes is larger than max_value_size ({limit})");
-        return Err(Error::new(Kind::ValueTooLarge, text).during(command).into());
-    }
     if let Ok(bytes) = arg.cast_exact::<PyBytes>()
-        && size >= SHARE
+        && bytes.as_bytes().len() >= SHARE
     {
+        check(bytes.as_bytes().len(), command, limit)?;
         payload.shared(Arc::new(PyBackedBytes::from(bytes.clone())));
-    } else {
-        payload.word(&text(arg)?);
+        return Ok(());
     }
+    if !arg.is_instance_of::<PyString>()
+        && !arg.is_instance_of::<PyBytes>()
+        && let Ok(view) = pyo3::buffer::PyBuffer::<u8>::get(arg)
+    {
+        // It is measured before it is copied.
+        check(view.len_bytes(), command, limit)?;
+    }
+    let text = text(arg)?;
+    check(text.len(), command, limit)?;
+    payload.word(&text);
     Ok(())
+}
+
+fn check(size: usize, command: &Arc<str>, limit: Option<usize>) -> PyResult<()> {
+    let Some(limit) = limit.filter(|limit| size > *limit) else { return Ok(()) };
+    let text = format!("a value of {size} bytes is larger than max_value_size ({limit})");
+    Err(Error::new(Kind::ValueTooLarge, text).during(command).into())
 }
 
 /// The bytes that stand for `arg`.

@@ -14,6 +14,7 @@ use crate::argument;
 use crate::command::{Call, Command};
 use crate::errors::{Error, Kind};
 use crate::request::{self, Place, Request};
+use crate::retry::Form;
 use crate::slots;
 use crate::spec::{Merge, Sharding, Slots, Spec};
 use crate::wire::{Mark, Payload};
@@ -129,6 +130,11 @@ impl Batch {
         let py = replies.py();
         let replies: Vec<_> = replies.iter().collect();
         let mut rest = replies.as_slice();
+        let expected: usize = self.calls.iter().map(|call| call.replies).sum();
+        if rest.len() != expected {
+            let text = format!("{} replies came to {expected} commands", rest.len());
+            return Err(Error::new(Kind::Response, text).into());
+        }
         let mut results = Vec::with_capacity(self.calls.len());
         for (position, call) in self.calls.iter().enumerate() {
             let (mine, others) = rest.split_at(call.replies.min(rest.len()));
@@ -397,11 +403,19 @@ impl Batch {
         self.packed[index].repeatable
     }
 
-    /// Some of the packed commands as one request to `place`. `asking`: each after an ASKING, whose replies come too.
-    pub(crate) fn part(&self, indexes: &[usize], place: Place, asking: bool) -> Request {
+    pub(crate) fn name_of(&self, index: usize) -> &Arc<str> {
+        &self.packed[index].name
+    }
+
+    pub(crate) fn form(&self, index: usize) -> Form {
+        request::form_of(&self.packed[index].name)
+    }
+
+    /// Some of the packed commands as one request to `place`, each after an ASKING, whose reply comes too, if it says so.
+    pub(crate) fn part(&self, commands: &[(usize, bool)], place: Place) -> Request {
         let mut payload = Payload::default();
-        let mut names = Vec::with_capacity(indexes.len());
-        for &index in indexes {
+        let mut names = Vec::with_capacity(commands.len());
+        for &(index, asking) in commands {
             if asking {
                 payload.command(1);
                 payload.word(b"ASKING");
@@ -411,7 +425,7 @@ impl Batch {
             payload.extend_from(&self.payload, begin, self.packed[index].end);
             names.push(self.packed[index].name.clone());
         }
-        let write = indexes.iter().any(|index| self.packed[*index].write);
+        let write = commands.iter().any(|(index, _)| self.packed[*index].write);
         Request::many(payload, names, write, false, place)
     }
 

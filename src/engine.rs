@@ -10,11 +10,11 @@ use pyo3::types::{PyTuple, PyType};
 use crate::batch::Batch;
 use crate::command::{Command, refusal};
 use crate::config::{Config, Hook, Server};
-use crate::errors::{Error, Kind, guarded};
+use crate::errors::{Error, guarded};
 use crate::request::{Place, Request};
 use crate::retry::Attempts;
 use crate::spec::{Merge, Sharding, Spec};
-use crate::spread::{Shape, Spread};
+use crate::spread::{Cursor, Shape, Spread};
 use crate::topology::{Cluster, ClusterOptions, Detour, Sentinel, Standalone, Topology};
 use crate::{blocking, config, looped, node, registry, retry};
 
@@ -29,10 +29,8 @@ pub(crate) struct Engine {
 /// What is sent for one call.
 pub(crate) enum Outgoing {
     One(Request),
-    /// Its result is a list of replies. Where keys are spread over several servers it is none.
-    Transaction(Batch),
-    /// One command's parts; its result is what they amount to.
-    Split(Batch),
+    /// To several servers, or to one that another may stand in for.
+    Spread(Batch, Shape),
 }
 
 #[pymethods]
@@ -106,12 +104,11 @@ impl Engine {
     ) -> PyResult<Py<PyAny>> {
         guarded(|| {
             let deadline = self.deadline(Instant::now());
-            if self.is_spread(spec.get()) {
-                if let Sharding::Everywhere(_) = spec.get().sharding {
-                    self.await_servers(py, spec.get(), deadline)?;
+            while self.is_spread(spec.get()) {
+                match self.spread(spec.get(), args)? {
+                    Some((batch, shape)) => return self.run_spread(py, batch, &shape, deadline),
+                    None => self.find(py, &spec.get().name, deadline)?,
                 }
-                let (batch, shape) = self.spread(spec.get(), args)?;
-                return self.run_spread(py, batch, &shape, deadline);
             }
             self.exchange(py, &self.request(spec.get(), args, at, wait)?)
         })
@@ -177,8 +174,10 @@ impl Engine {
         transaction: bool,
         spread: bool,
     ) -> PyResult<Py<PyAny>> {
-        let transaction = transaction && !(spread && self.sharded());
-        guarded(|| self.run_batch(py, batch.try_borrow_mut()?.take(), transaction))
+        guarded(|| {
+            let batch = batch.try_borrow_mut()?.take();
+            self.run_any(py, self.outgoing(batch, transaction && !(spread && self.sharded()))?)
+        })
     }
 
     /// As `call_batch`, on the running loop; returns an `asyncio.Future` of the list.
@@ -190,8 +189,10 @@ impl Engine {
         transaction: bool,
         spread: bool,
     ) -> PyResult<Py<PyAny>> {
-        let transaction = transaction && !(spread && self.sharded());
-        guarded(|| self.submit_batch(py, batch.try_borrow_mut()?.take(), transaction))
+        guarded(|| {
+            let batch = batch.try_borrow_mut()?.take();
+            self.submit_any(py, self.outgoing(batch, transaction && !(spread && self.sharded()))?)
+        })
     }
 
     /// Whether keys are spread over several servers.
@@ -231,33 +232,27 @@ impl Engine {
         spec.sharding != Sharding::OneSlot && self.topology.is_sharded()
     }
 
-    /// A command's parts on the shards. Where it goes everywhere, the servers must be known.
-    fn spread(&self, spec: &Spec, args: &Bound<'_, PyTuple>) -> PyResult<(Batch, Shape)> {
+    /// A command's parts on the shards; `None` if it goes everywhere and the servers are not known.
+    fn spread(&self, spec: &Spec, args: &Bound<'_, PyTuple>) -> PyResult<Option<(Batch, Shape)>> {
         let py = args.py();
         let mut batch = self.batch();
         match spec.sharding {
             Sharding::Everywhere(merge) => {
-                let count = self.topology.primaries().map_or(0, |primaries| primaries.len());
-                let mut places: Vec<_> = (0..count).map(Place::Index).collect();
+                let Some(primaries) = self.topology.primaries() else { return Ok(None) };
                 if merge != Merge::Page {
-                    batch.everywhere(spec, args, merge, places)?;
-                    return Ok((batch, Shape::Only));
+                    batch.everywhere(spec, args, merge, (0..primaries.len()).map(Place::Index).collect())?;
+                    return Ok(Some((batch, Shape::Only)));
                 }
-                // A cursor counts the primaries in its upper half.
-                let cursor = args.get_item(0)?.extract::<u128>().ok();
-                let index = cursor.and_then(|cursor| usize::try_from(cursor >> 64).ok()).filter(|index| *index < count);
-                let (Some(cursor), Some(index)) = (cursor, index) else {
-                    return Err(Error::new(Kind::Response, "ERR invalid cursor").during(&spec.name).into());
-                };
-                let words = args.iter().skip(1);
-                let low = u64::try_from(cursor & u128::from(u64::MAX)).unwrap_or_default();
-                let words = std::iter::once(low.into_pyobject(py)?.into_any()).chain(words).collect::<Vec<_>>();
-                batch.everywhere(spec, &PyTuple::new(py, words)?, merge, vec![places.swap_remove(index)])?;
-                Ok((batch, Shape::Page { index, count }))
+                let number = args.get_item(0)?.extract::<u128>().ok();
+                let cursor = Cursor::of(number, &primaries).map_err(|error| error.during(&spec.name))?;
+                let low = cursor.low.into_pyobject(py)?.into_any();
+                let words: Vec<_> = std::iter::once(low).chain(args.iter().skip(1)).collect();
+                batch.everywhere(spec, &PyTuple::new(py, words)?, merge, vec![Place::Index(cursor.index)])?;
+                Ok(Some((batch, Shape::Page(cursor))))
             }
             Sharding::Split(merge) => {
                 batch.split(spec, args, merge)?;
-                Ok((batch, Shape::Only))
+                Ok(Some((batch, Shape::Only)))
             }
             Sharding::OneSlot => Err(PyValueError::new_err("the command has one place")),
         }
@@ -266,14 +261,12 @@ impl Engine {
     /// Sends a command's parts on the running loop, as soon as the servers are known.
     fn submit_command(&self, py: Python<'_>, spec: &Bound<'_, Spec>, args: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
         let deadline = self.deadline(Instant::now());
-        let everywhere = matches!(spec.get().sharding, Sharding::Everywhere(_));
-        if everywhere && self.topology.primaries().is_none() {
+        let Some((batch, shape)) = self.spread(spec.get(), args)? else {
             let args = (spec.clone().unbind(), args.clone().unbind());
             let engine = Self { topology: self.topology.clone(), config: self.config.clone() };
             let work = move |py: Python<'_>| engine.submit_command(py, args.0.bind(py), args.1.bind(py));
             return looped::once_found(py, &self.topology, spec.get().name.clone(), deadline, Box::new(work));
-        }
-        let (batch, shape) = self.spread(spec.get(), args)?;
+        };
         self.submit_spread(py, batch, shape, deadline)
     }
 
@@ -321,11 +314,6 @@ impl Engine {
         looped::submit_batch(py, &self.topology, spread, shape, deadline)
     }
 
-    /// Waits until the servers are known.
-    fn await_servers(&self, py: Python<'_>, spec: &Spec, deadline: Option<Instant>) -> PyResult<()> {
-        if self.topology.primaries().is_none() { self.find(py, &spec.name, deadline) } else { Ok(()) }
-    }
-
     /// Finds the servers, for `command`.
     fn find(&self, py: Python<'_>, command: &Arc<str>, deadline: Option<Instant>) -> PyResult<()> {
         let found = node::wait_for(py, deadline, |done| self.topology.find(done))?;
@@ -337,8 +325,7 @@ impl Engine {
     pub(crate) fn run_any(&self, py: Python<'_>, outgoing: Outgoing) -> PyResult<Py<PyAny>> {
         match outgoing {
             Outgoing::One(request) => self.exchange(py, &request),
-            Outgoing::Transaction(batch) => self.run_batch(py, batch, !self.is_sharded()),
-            Outgoing::Split(batch) => self.run_spread(py, batch, &Shape::Only, self.deadline(Instant::now())),
+            Outgoing::Spread(batch, shape) => self.run_spread(py, batch, &shape, self.deadline(Instant::now())),
         }
     }
 
@@ -346,31 +333,24 @@ impl Engine {
     pub(crate) fn submit_any(&self, py: Python<'_>, outgoing: Outgoing) -> PyResult<Py<PyAny>> {
         match outgoing {
             Outgoing::One(request) => self.submit(py, request),
-            Outgoing::Transaction(batch) => self.submit_batch(py, batch, !self.is_sharded()),
-            Outgoing::Split(batch) => self.submit_spread(py, batch, Shape::Only, self.deadline(Instant::now())),
+            Outgoing::Spread(batch, shape) => self.submit_spread(py, batch, shape, self.deadline(Instant::now())),
         }
     }
 
-    /// Sends `batch` and waits for its results.
-    fn run_batch(&self, py: Python<'_>, batch: Batch, transaction: bool) -> PyResult<Py<PyAny>> {
+    /// Commands that take effect together, unless their keys are spread over several servers. The result is a list.
+    pub(crate) fn together(&self, batch: Batch) -> PyResult<Outgoing> {
+        self.outgoing(batch, !self.is_sharded())
+    }
+
+    /// How a batch is sent.
+    fn outgoing(&self, batch: Batch, transaction: bool) -> PyResult<Outgoing> {
         if batch.is_empty() {
             return Err(PyValueError::new_err("no command"));
         }
         if self.topology.changes() && !transaction {
-            return self.run_spread(py, batch, &Shape::List, self.deadline(Instant::now()));
+            return Ok(Outgoing::Spread(batch, Shape::List));
         }
-        self.exchange(py, &batch.whole(transaction)?)
-    }
-
-    /// Sends `batch` on the running loop.
-    fn submit_batch(&self, py: Python<'_>, batch: Batch, transaction: bool) -> PyResult<Py<PyAny>> {
-        if batch.is_empty() {
-            return Err(PyValueError::new_err("no command"));
-        }
-        if self.topology.changes() && !transaction {
-            return self.submit_spread(py, batch, Shape::List, self.deadline(Instant::now()));
-        }
-        self.submit(py, batch.whole(transaction)?)
+        Ok(Outgoing::One(batch.whole(transaction)?))
     }
 
     /// Sends `request` on the running loop.
@@ -381,7 +361,7 @@ impl Engine {
     /// Sends `request` and waits for its result.
     pub(crate) fn exchange(&self, py: Python<'_>, request: &Request) -> PyResult<Py<PyAny>> {
         let mut now = Instant::now();
-        let deadline = self.deadline(now);
+        let mut deadline = self.deadline(now);
         let mut attempts = Attempts::default();
         let mut detour: Option<Detour> = None;
         loop {
@@ -405,6 +385,10 @@ impl Engine {
                 Err(failure) => failure,
             };
             let (place, nature) = (&request.place, request.nature());
+            if request.waits() && failure.sent {
+                // Its time limit ended when it was sent; what is left to do has one.
+                deadline = self.deadline(Instant::now());
+            }
             let again = retry::again(&*self.topology, &node, place, nature, &failure, &mut attempts, deadline);
             let Some(again) = again else {
                 return Err(failure.error.at(&node.config.name).during(request.name(0)).into());

@@ -156,9 +156,8 @@ impl Error {
     pub(crate) fn reply(text: &[u8]) -> Self {
         let text = String::from_utf8_lossy(text);
         // The only replies that quote arguments, and so may quote values.
-        let text = text.split("', with args").next().unwrap_or_default();
-        let quote = if text.starts_with("ERR unknown command") && !text.ends_with('\'') { "'" } else { "" };
-        Self::new(Kind::of_reply(text), format!("{text}{quote}"))
+        let text = text.split(", with args").next().unwrap_or_default();
+        Self::new(Kind::of_reply(text), text)
     }
 
     pub(crate) fn io(doing: &str, error: &io::Error) -> Self {
@@ -222,6 +221,22 @@ impl Error {
         matches!(self.kind, Kind::ReadOnly | Kind::BusyLoading | Kind::ClusterDown)
             || self.text.starts_with("TRYAGAIN")
             || self.text.starts_with("MASTERDOWN")
+    }
+
+    /// Whether it is in the server's own words, as far as these are a reason to send a command again. A script may answer with
+    /// what looks the same.
+    pub(crate) fn is_genuine(&self) -> bool {
+        const OWN: [&str; 7] = [
+            "READONLY You can't write against a read only",
+            "LOADING Redis is loading",
+            "LOADING Valkey is loading",
+            "CLUSTERDOWN The cluster is down",
+            "CLUSTERDOWN Hash slot not served",
+            "TRYAGAIN Multiple keys request during rehashing",
+            "MASTERDOWN Link with MASTER is down",
+        ];
+        let redirects = self.text.starts_with("MOVED ") || self.text.starts_with("ASK ");
+        redirects || OWN.iter().any(|own| self.text.starts_with(own))
     }
 
     /// Whether, and where to, the server at `from` redirects.

@@ -212,8 +212,8 @@ impl Request {
     }
 
     pub(crate) fn nature(&self) -> Nature {
-        let form = match self.names {
-            Names::One(_) => Form::One,
+        let form = match &self.names {
+            Names::One(name) => form_of(name),
             Names::Many(_) => Form::Many,
             Names::Transaction(_) => Form::Transaction,
         };
@@ -252,6 +252,11 @@ impl Request {
             }
         }
     }
+}
+
+/// What a single command is.
+pub(crate) fn form_of(name: &str) -> Form {
+    if name.starts_with("EVAL") || name.starts_with("FCALL") { Form::Script } else { Form::One }
 }
 
 /// Where a command goes whose keys are in these slots.

@@ -21,7 +21,8 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn unsent(error: Error) -> Self {
-        Self { error, sent: false, connecting: true, silent: false }
+        let connecting = error.is_lost_connection() || error.is_timeout();
+        Self { error, sent: false, connecting, silent: false }
     }
 
     pub(crate) fn sent(error: Error) -> Self {
@@ -51,6 +52,8 @@ pub(crate) struct Nature {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     One,
+    /// One that may answer with whatever it likes.
+    Script,
     Many,
     Transaction,
 }
@@ -72,6 +75,10 @@ pub(crate) fn again(
     deadline: Option<Instant>,
 ) -> Option<Again> {
     let config = &node.config;
+    let is_answer = !failure.error.is_lost_connection() && !failure.error.is_timeout();
+    if nature.form == Form::Script && failure.sent && is_answer && !failure.error.is_genuine() {
+        return None;
+    }
     let in_time = |delay| deadline.is_none_or(|deadline| Instant::now() + delay < deadline);
     match topology.learn(node, failure) {
         Lesson::Elsewhere(detour) => {
@@ -89,12 +96,14 @@ pub(crate) fn again(
         Lesson::Nothing => {}
     }
     let error = &failure.error;
+    let harmless = !failure.sent || nature.repeatable;
     let unanswered = error.is_lost_connection() || error.is_timeout();
     // A cursor belongs to one server.
     let anywhere = matches!(place, Place::Any | Place::Slot(_));
     if !nature.write
         && !attempts.fell_back
         && unanswered
+        && harmless
         && anywhere
         && let Some(primary) = topology.route(place, true)
         && !Arc::ptr_eq(&primary, node)
@@ -103,7 +112,6 @@ pub(crate) fn again(
         let detour = Some(Detour { node: primary, asking: false });
         return in_time(Duration::ZERO).then_some(Again { delay: Duration::ZERO, detour });
     }
-    let harmless = !failure.sent || nature.repeatable;
     // Of several commands some may have been carried out; a transaction that is refused was not.
     let allowed = error.is_transient_refusal() && nature.form != Form::Many
         || error.is_lost_connection() && harmless

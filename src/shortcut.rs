@@ -18,6 +18,7 @@ use crate::request::{self, Place, Request};
 use crate::seal::Seal;
 use crate::slots;
 use crate::spec::{Merge, Sharding, Spec};
+use crate::spread::Shape;
 
 /// What the shortcuts of all clients have in common.
 #[pyclass(frozen, module = "django_cachex._core")]
@@ -143,7 +144,7 @@ impl Shortcut {
             payload.word(made[index].as_bytes());
             Ok(())
         })?;
-        Ok(Some(Outgoing::Split(batch)))
+        Ok(Some(Outgoing::Spread(batch, Shape::Only)))
     }
 
     fn set_many_request(
@@ -180,7 +181,7 @@ impl Shortcut {
                 payload.word(keys[index].as_bytes());
                 argument::pack(payload, &common.mset.name, &items[index].1, limit)
             })?;
-            return Ok(Some(Outgoing::Split(batch)));
+            return Ok(Some(Outgoing::Spread(batch, Shape::Only)));
         }
         for (key, value) in &items {
             let place = if engine.is_sharded() { Place::Slot(slots::slot(key.as_bytes())) } else { Place::Any };
@@ -188,7 +189,7 @@ impl Shortcut {
                 request::set_words(payload, &common.set, key, value, timeout, limit)
             })?;
         }
-        Ok(Some(Outgoing::Transaction(batch)))
+        engine.together(batch).map(Some)
     }
 
     fn set_request(
@@ -321,6 +322,9 @@ impl Shortcut {
     fn found<'py>(&self, data: &Bound<'py, PyAny>, default: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         if data.is_none() {
             return Ok(default.clone());
+        }
+        if !data.is_exact_instance_of::<PyBytes>() {
+            return Err(unexpected(data));
         }
         let py = data.py();
         self.codec.get().decode(data).or_else(|error| {

@@ -20,12 +20,14 @@ struct Pending {
     detour: Option<Detour>,
 }
 
+/// Commands by number, and whether an ASKING goes before each.
+type Asked = Vec<(usize, bool)>;
+
 /// What goes to one server in one write.
 pub(crate) struct Group {
     pub(crate) node: Arc<Node>,
     pub(crate) request: Request,
-    asking: bool,
-    indexes: Vec<usize>,
+    commands: Asked,
 }
 
 /// A batch, and what has come of it.
@@ -59,7 +61,7 @@ impl Spread {
 
     /// What is to be sent now, in order for each server; `None` if the servers are not known. Empty when all is done.
     pub(crate) fn groups(&mut self) -> Option<Vec<Group>> {
-        let mut parts: Vec<(Arc<Node>, bool, Vec<usize>)> = Vec::new();
+        let mut parts: Vec<(Arc<Node>, Asked)> = Vec::new();
         for Pending { index, detour } in &self.pending {
             let (node, asking) = if let Some(detour) = detour {
                 (detour.node.clone(), detour.asking)
@@ -67,19 +69,18 @@ impl Spread {
                 let (place, write) = self.batch.route(*index);
                 (self.topology.route(place, write || self.on_primaries)?, false)
             };
-            let same = |part: &&mut (Arc<Node>, bool, Vec<usize>)| Arc::ptr_eq(&part.0, &node) && part.1 == asking;
-            match parts.iter_mut().find(same) {
-                Some((_, _, indexes)) => indexes.push(*index),
-                None => parts.push((node, asking, vec![*index])),
+            match parts.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &node)) {
+                Some((_, commands)) => commands.push((*index, asking)),
+                None => parts.push((node, vec![(*index, asking)])),
             }
         }
         // Callers that need connections to several servers take them in the same order: else two might wait for each other.
         parts.sort_by(|one, other| one.0.config.name.cmp(&other.0.config.name));
         self.pending.clear();
         self.delay = Duration::ZERO;
-        let groups = parts.into_iter().map(|(node, asking, indexes)| {
-            let request = self.batch.part(&indexes, Place::Node(node.clone()), asking);
-            Group { node, request, asking, indexes }
+        let groups = parts.into_iter().map(|(node, commands)| {
+            let request = self.batch.part(&commands, Place::Node(node.clone()));
+            Group { node, request, commands }
         });
         Some(groups.collect())
     }
@@ -93,10 +94,12 @@ impl Spread {
     pub(crate) fn arrived(&mut self, py: Python<'_>, group: &Group, replies: &Bound<'_, PyAny>) {
         let replies: Vec<Bound<'_, PyAny>> =
             replies.cast::<PyList>().map(|list| list.iter().collect()).unwrap_or_default();
-        let step = if group.asking { 2 } else { 1 };
-        let mut last = replies.into_iter().skip(step - 1).step_by(step);
-        for &index in &group.indexes {
-            let Some(reply) = last.next() else {
+        let mut replies = replies.into_iter();
+        for &(index, asking) in &group.commands {
+            if asking {
+                replies.next();
+            }
+            let Some(reply) = replies.next() else {
                 self.replies[index] = Some(Error::new(Kind::Internal, "a reply is missing").into_exception(py));
                 continue;
             };
@@ -104,7 +107,7 @@ impl Spread {
                 let error = Error::refusal(py, &reply);
                 // The server did not carry this one out.
                 let refused = error.is_transient_refusal() || error.redirect(&group.node.config.address).is_some();
-                if refused && self.go_on(index, &group.node, Form::One, &Failure::sent(error)) {
+                if refused && self.go_on(index, &group.node, self.batch.form(index), &Failure::sent(error)) {
                     continue;
                 }
             }
@@ -114,11 +117,13 @@ impl Spread {
 
     /// Takes note that a group got no replies.
     pub(crate) fn failed(&mut self, py: Python<'_>, group: &Group, failure: &Failure) {
-        for (nth, &index) in group.indexes.iter().enumerate() {
-            if !self.go_on(index, &group.node, Form::Many, failure) {
+        let repeatable = group.commands.iter().all(|(index, _)| self.batch.is_repeatable(*index));
+        // In a pipeline, later commands may count on earlier ones, and on these not being repeated.
+        let is_over = failure.sent && self.on_primaries && !repeatable;
+        for &(index, _) in &group.commands {
+            if is_over || !self.go_on(index, &group.node, Form::Many, failure) {
                 let error = failure.error.clone().at(&group.node.config.name);
-                let error = error.during(group.request.name(if group.asking { 2 * nth + 1 } else { nth }));
-                self.replies[index] = Some(error.into_exception(py));
+                self.replies[index] = Some(error.during(self.batch.name_of(index)).into_exception(py));
             }
         }
     }
@@ -163,8 +168,49 @@ pub(crate) enum Shape {
     List,
     /// The only one; raised if it is an exception.
     Only,
-    /// The only one, a page of keys from this primary out of so many; the cursor says so.
-    Page { index: usize, count: usize },
+    /// The only one, a page of keys.
+    Page(Cursor),
+}
+
+/// Where a walk through the keys of all primaries stands: at which of them, and at which cursor of that one's. In numbers
+/// that callers see, the upper half is the primary's place and a mark that tells it from others.
+#[derive(Clone)]
+pub(crate) struct Cursor {
+    pub(crate) index: usize,
+    pub(crate) low: u64,
+    /// Marks of all primaries, in their order.
+    marks: Vec<u32>,
+}
+
+impl Cursor {
+    /// What a number means while `primaries` are the servers.
+    pub(crate) fn of(number: Option<u128>, primaries: &[Arc<Node>]) -> Result<Self, Error> {
+        let invalid = || Error::new(Kind::Response, "ERR invalid cursor");
+        let marks: Vec<_> = primaries.iter().map(|node| mark(&node.config.name)).collect();
+        let bytes = number.ok_or_else(invalid)?.to_be_bytes();
+        let [m0, m1, m2, m3, i0, i1, i2, i3, low @ ..] = bytes;
+        let (marked, low) = (u32::from_be_bytes([m0, m1, m2, m3]), u64::from_be_bytes(low));
+        let index = usize::try_from(u32::from_be_bytes([i0, i1, i2, i3])).map_err(|_| invalid())?;
+        let Some(known) = marks.get(index) else { return Err(invalid()) };
+        if (index, low, marked) != (0, 0, 0) && marked != *known {
+            return Err(Error::new(Kind::Response, "ERR invalid cursor: the cluster's servers are others now"));
+        }
+        Ok(Self { index, low, marks })
+    }
+
+    /// The number to go on with, when the server has answered with `low`.
+    fn next(&self, low: u64) -> u128 {
+        let index = if low == 0 { self.index + 1 } else { self.index };
+        match self.marks.get(index) {
+            Some(mark) => (u128::from(*mark) << 96) | ((index as u128) << 64) | u128::from(low),
+            None => 0,
+        }
+    }
+}
+
+/// FNV-1a, which is the same in every process.
+fn mark(name: &str) -> u32 {
+    name.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 impl Shape {
@@ -172,22 +218,18 @@ impl Shape {
         let results = results.into_bound(py);
         let only = match self {
             Self::List => return Ok(results.into_any()),
-            Self::Only | Self::Page { .. } => results.get_item(0)?,
+            Self::Only | Self::Page(_) => results.get_item(0)?,
         };
         if only.is_instance_of::<PyBaseException>() {
             return Err(PyErr::from_value(only));
         }
-        if let Self::Page { index, count } = *self
+        if let Self::Page(cursor) = self
             && let Ok(page) = only.cast::<PyList>()
-            && let Ok(cursor) = page.get_item(0)?.extract::<Vec<u8>>()
+            && let Ok(low) = page.get_item(0)?.extract::<Vec<u8>>()
         {
-            let cursor = std::str::from_utf8(&cursor).ok().and_then(|digits| digits.parse::<u64>().ok());
-            let cursor = cursor.ok_or_else(|| PyErr::from(Error::new(Kind::Response, "unexpected cursor")))?;
-            let next = match cursor {
-                0 if index + 1 < count => (index as u128 + 1) << 64,
-                0 => 0,
-                cursor => ((index as u128) << 64) | u128::from(cursor),
-            };
+            let low = std::str::from_utf8(&low).ok().and_then(|digits| digits.parse::<u64>().ok());
+            let low = low.ok_or_else(|| PyErr::from(Error::new(Kind::Response, "unexpected cursor")))?;
+            let next = cursor.next(low);
             page.set_item(0, pyo3::types::PyBytes::new(py, next.to_string().as_bytes()))?;
         }
         Ok(only)

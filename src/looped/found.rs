@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use pyo3::intern;
+use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, intern};
 
-use crate::errors::{Error, Result};
+use crate::errors::{Error, Result, contained};
 use crate::imports;
 use crate::sync::Mutex;
 use crate::topology::Topology;
@@ -19,6 +20,8 @@ struct Found {
     proceed: Py<PyAny>,
     command: Arc<str>,
     outcome: Mutex<Option<Result<()>>>,
+    /// The loop's timer for the deadline.
+    timer: Mutex<Option<Py<PyAny>>>,
 }
 
 impl Found {
@@ -34,21 +37,36 @@ impl Found {
 
 #[pymethods]
 impl Found {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+    fn __call__(&self, py: Python<'_>) {
+        let timer = self.timer.lock().take();
+        if let Some(timer) = timer {
+            let _ = timer.call_method0(py, intern!(py, "cancel"));
+        }
         let outcome = self.outcome.lock().take();
-        match outcome {
-            Some(Ok(())) => self.proceed.call0(py).map(drop),
-            Some(Err(error)) => {
-                self.fail(py, error);
-                Ok(())
-            }
-            None => Ok(()),
+        let failed = match outcome {
+            Some(Ok(())) => contained(|| self.proceed.call0(py)).err(),
+            Some(Err(error)) => return self.fail(py, error),
+            None => None,
+        };
+        if let Some(error) = failed {
+            self.fail(py, Error::foreign(error));
         }
     }
 
     /// The time is up.
     fn late(&self, py: Python<'_>) {
         self.fail(py, Error::timeout("the servers were not found in time", None));
+    }
+
+    // The signature is PyO3's.
+    #[allow(clippy::needless_pass_by_value)]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
+        visit.call(&self.future)?;
+        visit.call(&self.proceed)?;
+        match self.timer.try_lock() {
+            Some(timer) => visit.call(&*timer),
+            None => Ok(()),
+        }
     }
 }
 
@@ -63,10 +81,12 @@ pub(super) fn when_found(
     deadline: Option<Instant>,
 ) -> PyResult<()> {
     let py = event_loop.py();
-    let found = Bound::new(py, Found { future, proceed, command, outcome: Mutex::new(None) })?;
+    let found = Bound::new(py, Found { future, proceed, command, outcome: Mutex::new(None), timer: Mutex::new(None) })?;
     if let Some(deadline) = deadline {
         let delay = deadline.saturating_duration_since(Instant::now()).as_secs_f64();
-        event_loop.call_method1(intern!(py, "call_later"), (delay, found.getattr(intern!(py, "late"))?))?;
+        let late = found.getattr(intern!(py, "late"))?;
+        let timer = event_loop.call_method1(intern!(py, "call_later"), (delay, late))?.unbind();
+        *found.get().timer.lock() = Some(timer);
     }
     let (found, event_loop) = (found.unbind(), event_loop.clone().unbind());
     topology.find(Box::new(move |outcome| {
@@ -94,7 +114,10 @@ struct Chained {
 impl Chained {
     fn __call__(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
-        let Some(work) = slf.get().work.lock().take() else { return Ok(()) };
+        let work = slf.get().work.lock().take();
+        let done = slf.get().future.call_method0(py, intern!(py, "done"))?.is_truthy(py)?;
+        // Whoever has given up does not want it sent any more.
+        let Some(work) = work.filter(|_| !done) else { return Ok(()) };
         match work(py) {
             Ok(inner) => {
                 inner.call_method1(py, intern!(py, "add_done_callback"), (slf.getattr("passed_on")?,)).map(drop)
@@ -111,6 +134,12 @@ impl Chained {
         } else {
             self.settle(py, intern!(py, "set_exception"), error.unbind())
         }
+    }
+
+    // The signature is PyO3's.
+    #[allow(clippy::needless_pass_by_value)]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
+        visit.call(&self.future)
     }
 }
 

@@ -10,6 +10,7 @@ use pyo3::{PyTraverseError, intern};
 use super::dispatch;
 use super::found::when_found;
 use super::waiter::Waiter;
+use crate::errors::contained;
 use crate::imports;
 use crate::retry::Failure;
 use crate::spread::{Group, Shape, Spread};
@@ -40,15 +41,15 @@ pub(super) struct Part {
 }
 
 impl Part {
-    pub(super) fn arrived(&self, py: Python<'_>, replies: &Py<PyAny>, waiter: &Waiter) {
-        self.note(py, waiter, |spread| spread.arrived(py, &self.group, replies.bind(py)));
+    pub(super) fn arrived(&self, py: Python<'_>, replies: &Py<PyAny>) {
+        self.note(py, |spread| spread.arrived(py, &self.group, replies.bind(py)));
     }
 
-    pub(super) fn failed(&self, py: Python<'_>, failure: &Failure, waiter: &Waiter) {
-        self.note(py, waiter, |spread| spread.failed(py, &self.group, failure));
+    pub(super) fn failed(&self, py: Python<'_>, failure: &Failure) {
+        self.note(py, |spread| spread.failed(py, &self.group, failure));
     }
 
-    fn note(&self, py: Python<'_>, waiter: &Waiter, note: impl FnOnce(&mut Spread)) {
+    fn note(&self, py: Python<'_>, note: impl FnOnce(&mut Spread)) {
         let gather = self.gather.bind(py);
         let taken = gather.get().inner.lock().spread.take();
         let Some(mut spread) = taken else { return };
@@ -59,18 +60,25 @@ impl Part {
             inner.outstanding = inner.outstanding.saturating_sub(1);
             inner.outstanding == 0
         };
-        if complete
-            && let Err(error) = imports::running_loop(py)
-                .and_then(Bound::call0)
-                .and_then(|event_loop| Gather::go_on(gather, &event_loop))
-            && !waiter.is_done(py)
-        {
-            let _ = waiter.future.call_method1(py, intern!(py, "set_exception"), (error,));
+        if complete {
+            let go_on = || Gather::go_on(gather, &imports::running_loop(py)?.call0()?);
+            if let Err(error) = contained(go_on) {
+                Gather::fail(gather, error);
+            }
         }
     }
 }
 
 impl Gather {
+    fn fail(slf: &Bound<'_, Self>, error: PyErr) {
+        let py = slf.py();
+        let future = slf.get().future.bind(py);
+        let done = future.call_method0(intern!(py, "done")).and_then(|done| done.is_truthy());
+        if !done.unwrap_or(true) {
+            let _ = future.call_method1(intern!(py, "set_exception"), (error.into_value(py),));
+        }
+    }
+
     /// After a round: the next one, or the result.
     fn go_on(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
@@ -86,7 +94,9 @@ impl Gather {
         let py = slf.py();
         let this = slf.get();
         let taken = this.inner.lock().spread.take();
-        let Some(mut spread) = taken else { return Ok(()) };
+        // Whoever has given up does not want the rest sent any more.
+        let done = this.future.call_method0(py, intern!(py, "done"))?.is_truthy(py)?;
+        let Some(mut spread) = taken.filter(|_| !done) else { return Ok(()) };
         let Some(groups) = spread.groups() else {
             let command = spread.command();
             this.inner.lock().spread = Some(spread);
@@ -125,8 +135,11 @@ impl Gather {
 
 #[pymethods]
 impl Gather {
-    fn proceed(slf: &Bound<'_, Self>) -> PyResult<()> {
-        Self::round(slf, &imports::running_loop(slf.py())?.call0()?)
+    fn proceed(slf: &Bound<'_, Self>) {
+        let py = slf.py();
+        if let Err(error) = contained(|| Self::round(slf, &imports::running_loop(py)?.call0()?)) {
+            Self::fail(slf, error);
+        }
     }
 
     // The signature is PyO3's.

@@ -60,10 +60,14 @@ pub(crate) fn submit(
 
 /// Routes a request to the loop's lease on the right node.
 fn dispatch(event_loop: &Bound<'_, PyAny>, mut waiter: Waiter) -> PyResult<()> {
+    if let Some(plain) = waiter.plain.take() {
+        waiter.request = plain;
+    }
     let node = match waiter.detour.take() {
         Some(Detour { node, asking }) => {
-            if asking && !waiter.request.is_asking() {
-                waiter.request = Arc::new(waiter.request.asked());
+            if asking {
+                let asked = Arc::new(waiter.request.asked());
+                waiter.plain = Some(std::mem::replace(&mut waiter.request, asked));
             }
             node
         }

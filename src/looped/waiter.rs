@@ -24,6 +24,8 @@ pub(super) type Outcome = Result<Py<PyAny>, Error>;
 pub(super) struct Waiter {
     pub(super) future: Py<PyAny>,
     pub(super) request: Arc<Request>,
+    /// The request as it was, while it is sent with an ASKING before it.
+    pub(super) plain: Option<Arc<Request>>,
     pub(super) topology: Arc<dyn Topology>,
     pub(super) deadline: Option<Instant>,
     pub(super) attempts: Attempts,
@@ -48,6 +50,7 @@ impl Waiter {
         Self {
             future,
             request,
+            plain: None,
             topology,
             deadline,
             attempts: Attempts::default(),
@@ -86,7 +89,7 @@ impl Waiter {
     /// Completes the future, unless its task was cancelled meanwhile: then the reply is dropped here.
     pub(super) fn finish(&self, py: Python<'_>, outcome: Outcome) {
         let outcome = match (&self.part, outcome) {
-            (Some(part), Ok(value)) => return part.arrived(py, &value, self),
+            (Some(part), Ok(value)) => return part.arrived(py, &value),
             (_, outcome) => outcome,
         };
         let future = self.future.bind(py);
@@ -109,7 +112,11 @@ impl Waiter {
             return;
         }
         if let Some(part) = &self.part {
-            return part.failed(py, &failure, &self);
+            return part.failed(py, &failure);
+        }
+        if self.request.waits() {
+            // Its time limit ended when it was sent; what is left to do has one.
+            self.deadline = node.config.operation_timeout.map(|limit| Instant::now() + limit);
         }
         let topology = self.topology.clone();
         let (place, nature) = (&self.request.place, self.request.nature());

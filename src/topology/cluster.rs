@@ -43,6 +43,10 @@ impl Table {
         self.shards.get(usize::from(self.owners[usize::from(slot % SLOTS)]))
     }
 
+    fn is_at(&self, slot: u16, node: &Arc<Node>) -> bool {
+        self.shard(slot).is_some_and(|shard| Arc::ptr_eq(&shard.primary, node))
+    }
+
     /// The same table, with `slot` at `node`.
     fn moved(&self, slot: u16, node: &Arc<Node>) -> Self {
         let mut table = self.clone();
@@ -111,7 +115,8 @@ impl Topology for Cluster {
         }
         // Of a slot that nobody has, any server says so.
         let shard = table.shard(slot).or_else(|| table.shards.first())?;
-        if write || !self.options.read_from_replicas {
+        // What has no key concerns the server that has the first slot.
+        if write || matches!(place, Place::Any) || !self.options.read_from_replicas {
             return Some(shard.primary.clone());
         }
         Some(healthy(&shard.replicas).unwrap_or(&shard.primary).clone())
@@ -121,7 +126,11 @@ impl Topology for Cluster {
         let found = self.finder.found();
         let table = found.as_ref()?;
         let with_slots = |number: &usize| table.owners.iter().any(|owner| usize::from(*owner) == *number);
-        Some((0..table.shards.len()).filter(with_slots).map(|number| table.shards[number].primary.clone()).collect())
+        let served = (0..table.shards.len()).filter(with_slots);
+        let mut primaries: Vec<_> = served.map(|number| table.shards[number].primary.clone()).collect();
+        // An order that does not depend on which slots they have.
+        primaries.sort_by(|one, other| one.config.name.cmp(&other.config.name));
+        Some(primaries)
     }
 
     fn find(&self, done: Done) {
@@ -148,7 +157,10 @@ impl Topology for Cluster {
                     self.finder.forget();
                     return Lesson::Later;
                 };
-                self.finder.change(|table| table.moved(slot, &target));
+                let known = self.finder.found().as_ref().is_some_and(|table| table.is_at(slot, &target));
+                if !known {
+                    self.finder.change(|table| table.moved(slot, &target));
+                }
                 self.refresh();
                 Lesson::Elsewhere(Detour { node: target, asking: false })
             }
@@ -262,7 +274,7 @@ async fn table_of(server: &Arc<Config>, template: &Config, options: &Options) ->
         }
     }
     // A start-up node may be announced under another name; then nobody would use its connection.
-    if let Some(shard) = table.shards.iter().find(|shard| shard.primary.config.address == server.address) {
+    if let Some(shard) = table.shards.iter().find(|shard| shard.primary.config == *server) {
         shard.primary.state().give_spare(connection, Some(1));
     }
     Ok(table)

@@ -51,7 +51,7 @@ pub(crate) trait Topology: Send + Sync {
     /// The node for a place, for writing or for reading; `None` while the servers are not known.
     fn route(&self, place: &Place, write: bool) -> Option<Arc<Node>>;
 
-    /// The nodes that take writes, in the order of their slots; `None` while they are not known.
+    /// The nodes that take writes, in the order of their names; `None` while they are not known.
     fn primaries(&self) -> Option<Vec<Arc<Node>>> {
         self.route(&Place::Any, true).map(|node| vec![node])
     }

@@ -20,8 +20,10 @@ const REFRESH: Duration = Duration::from_secs(60);
 /// The same while some replica cannot be read from, which may be over soon.
 const SOON: Duration = Duration::from_secs(2);
 
+#[derive(Clone)]
 struct Servers {
-    master: Arc<Node>,
+    /// `None` once it has failed.
+    master: Option<Arc<Node>>,
     replicas: Vec<Arc<Node>>,
     due: Instant,
 }
@@ -66,15 +68,16 @@ impl Topology for Sentinel {
         if Instant::now() >= servers.due && self.finder.is_due() {
             self.find(Box::new(drop));
         }
+        let master = servers.master.as_ref();
         let node = match place {
-            Place::Node(node) => node,
-            Place::Index(0) => &servers.master,
+            Place::Node(node) => Some(node),
+            Place::Index(0) => master,
             // A cursor belongs to one server, whatever its state.
-            Place::Index(_) => servers.replicas.first().unwrap_or(&servers.master),
-            _ if write => &servers.master,
-            _ => healthy(&servers.replicas).unwrap_or(&servers.master),
+            Place::Index(_) => servers.replicas.first().or(master),
+            _ if write => master,
+            _ => healthy(&servers.replicas).or(master),
         };
-        Some(node.clone())
+        node.cloned()
     }
 
     fn find(&self, done: Done) {
@@ -86,9 +89,13 @@ impl Topology for Sentinel {
         let error = &failure.error;
         let lost = error.is_lost_connection() || error.is_timeout() || failure.connecting;
         if lost || error.kind == Kind::ReadOnly {
-            let is_master = self.finder.found().as_ref().is_some_and(|found| Arc::ptr_eq(&found.master, node));
+            let is_master = self
+                .finder
+                .found()
+                .as_ref()
+                .is_some_and(|found| found.master.as_ref().is_some_and(|master| Arc::ptr_eq(master, node)));
             if is_master {
-                self.finder.forget();
+                self.finder.change(|servers| Servers { master: None, ..servers.clone() });
             } else if self.finder.is_due() {
                 self.find(Box::new(drop));
             }
@@ -164,7 +171,7 @@ async fn servers_of(sentinel: &Arc<Config>, known: &Known, question: &Question) 
         }
         known
     });
-    Ok(Servers { master, replicas, due: Instant::now() + refresh.mul_f64(0.75 + 0.5 * fastrand::f64()) })
+    Ok(Servers { master: Some(master), replicas, due: Instant::now() + refresh.mul_f64(0.75 + 0.5 * fastrand::f64()) })
 }
 
 fn address_of(answer: &Answer) -> Option<(String, u16)> {

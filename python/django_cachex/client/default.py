@@ -15,7 +15,7 @@ from django_cachex.commands.command import Command, Direct, Transaction, aio, co
 from django_cachex.commands.hashes import HashCommands
 from django_cachex.commands.keys import KeyCommands, missing
 from django_cachex.commands.lists import ListCommands
-from django_cachex.commands.replies import check, done, flag, integer, refuse
+from django_cachex.commands.replies import check, done, flag, integer, refuse, unexpected
 from django_cachex.commands.scripts import EVAL, EVALSHA, ScriptCommands, digest
 from django_cachex.commands.server import ServerCommands
 from django_cachex.commands.sets import SetCommands
@@ -257,9 +257,11 @@ class KeyValueCacheClient[ClientT](
             raise error
         report(error)
 
-    def _found(self, data: int | bytes | None, default: Any) -> Any:
+    def _found(self, data: Any, default: Any) -> Any:
         if data is None:
             return default
+        if type(data) is not bytes:
+            raise unexpected(data)
         try:
             return self.decode(data)
         except SerializerError as error:

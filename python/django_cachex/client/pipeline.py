@@ -200,12 +200,12 @@ class BasePipeline(
         """Store *value* unless *key* exists (SET NX); return whether it was stored."""
         return strings.add(self._key(key, version), self.encode(value), self._cache.get_backend_timeout(timeout))
 
-    @command("EXPIRE", write=True)
+    @command("EXPIRE", write=True, repeatable=True)
     def touch(self, key: str, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> Built[bool]:
         """Let *key* live for *timeout* seconds, for ever with ``None`` (EXPIRE, PERSIST); return whether it exists."""
         return strings.touch(self._key(key, version), self._cache.get_backend_timeout(timeout))
 
-    @command("DEL", write=True, keys=(1, -1, 1))
+    @command("DEL", write=True, repeatable=True, keys=(1, -1, 1))
     def delete(self, key: str, version: int | None = None) -> Command[bool]:
         """Delete *key* (DEL); return whether it existed."""
         return Command(flag, self._key(key, version))

@@ -71,7 +71,10 @@ class ScriptCommands(Commands):
         words = _words(helpers, keys, args, pre_hook)
         try:
             reply = yield Command(_as_is, digest(script), *words, spec=EVALSHA)
-        except NoScriptError:
+        except NoScriptError as error:
+            # A script that runs may raise one of its own.
+            if not str(error).startswith("NOSCRIPT No matching script"):
+                raise
             reply = yield Command(_as_is, script, *words, spec=EVAL)
         return reply if post_hook is None else post_hook(helpers, reply)
 
