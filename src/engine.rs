@@ -11,7 +11,7 @@ use crate::batch::Batch;
 use crate::command::{Command, refusal};
 use crate::config::{Config, Hook, Server};
 use crate::errors::{Error, guarded};
-use crate::request::{Place, Request};
+use crate::request::Request;
 use crate::retry::Attempts;
 use crate::spec::{Merge, Sharding, Spec};
 use crate::spread::{Cursor, Shape, Spread};
@@ -240,14 +240,14 @@ impl Engine {
             Sharding::Everywhere(merge) => {
                 let Some(primaries) = self.topology.primaries() else { return Ok(None) };
                 if merge != Merge::Page {
-                    batch.everywhere(spec, args, merge, (0..primaries.len()).map(Place::Index).collect())?;
+                    batch.everywhere(spec, args, merge, primaries.into_iter().map(|(place, _)| place).collect())?;
                     return Ok(Some((batch, Shape::Only)));
                 }
                 let number = args.get_item(0)?.extract::<u128>().ok();
                 let cursor = Cursor::of(number, &primaries).map_err(|error| error.during(&spec.name))?;
                 let low = cursor.low.into_pyobject(py)?.into_any();
                 let words: Vec<_> = std::iter::once(low).chain(args.iter().skip(1)).collect();
-                batch.everywhere(spec, &PyTuple::new(py, words)?, merge, vec![Place::Index(cursor.index)])?;
+                batch.everywhere(spec, &PyTuple::new(py, words)?, merge, vec![primaries[cursor.index].0.clone()])?;
                 Ok(Some((batch, Shape::Page(cursor))))
             }
             Sharding::Split(merge) => {
@@ -394,6 +394,10 @@ impl Engine {
                 return Err(failure.error.at(&node.config.name).during(request.name(0)).into());
             };
             node::sleep(py, again.delay)?;
+            if again.search {
+                // What it finds or does not find shows in the next attempt.
+                node::wait_for(py, deadline, |done| self.topology.find(done))?.transpose().ok();
+            }
             detour = again.detour;
             now = Instant::now();
         }

@@ -62,6 +62,8 @@ pub(crate) enum Form {
 pub(crate) struct Again {
     pub(crate) delay: Duration,
     pub(crate) detour: Option<Detour>,
+    /// After a search for the servers.
+    pub(crate) search: bool,
 }
 
 /// What to do after an attempt at `node`; `None` if the failure is final.
@@ -80,20 +82,22 @@ pub(crate) fn again(
         return None;
     }
     let in_time = |delay| deadline.is_none_or(|deadline| Instant::now() + delay < deadline);
-    match topology.learn(node, failure) {
+    let lesson = topology.learn(node, failure);
+    let search = matches!(lesson, Lesson::Search);
+    match lesson {
         Lesson::Elsewhere(detour) => {
             attempts.redirected += 1;
             let allowed = attempts.redirected <= topology.max_redirects() && in_time(Duration::ZERO);
-            return allowed.then_some(Again { delay: Duration::ZERO, detour: Some(detour) });
+            return allowed.then_some(Again { delay: Duration::ZERO, detour: Some(detour), search: false });
         }
         Lesson::Later => {
             let delay = config.retry_backoff.delay(attempts.put_off).max(config.retry_backoff.first);
             attempts.put_off += 1;
             // Without a deadline there is an end too.
             let allowed = in_time(delay) && (deadline.is_some() || attempts.put_off <= topology.max_redirects());
-            return allowed.then_some(Again { delay, detour: None });
+            return allowed.then_some(Again { delay, detour: None, search });
         }
-        Lesson::Nothing => {}
+        Lesson::Nothing | Lesson::Search => {}
     }
     let error = &failure.error;
     let harmless = !failure.sent || nature.repeatable;
@@ -110,7 +114,7 @@ pub(crate) fn again(
     {
         attempts.fell_back = true;
         let detour = Some(Detour { node: primary, asking: false });
-        return in_time(Duration::ZERO).then_some(Again { delay: Duration::ZERO, detour });
+        return in_time(Duration::ZERO).then_some(Again { delay: Duration::ZERO, detour, search: false });
     }
     // Of several commands some may have been carried out; a transaction that is refused was not.
     let allowed = error.is_transient_refusal() && nature.form != Form::Many
@@ -126,5 +130,5 @@ pub(crate) fn again(
         config.retry_backoff.delay(attempts.failed)
     };
     attempts.failed += 1;
-    in_time(delay).then_some(Again { delay, detour: None })
+    in_time(delay).then_some(Again { delay, detour: None, search })
 }

@@ -135,7 +135,11 @@ impl Spread {
         let nature = Nature { write, repeatable: self.batch.is_repeatable(index), form };
         let attempts = &mut self.attempts[index];
         let again = retry::again(&*self.topology, node, place, nature, failure, attempts, self.deadline);
-        let Some(Again { delay, detour }) = again else { return false };
+        // A search for one command of many goes on beside the others.
+        let Some(Again { delay, detour, search }) = again else { return false };
+        if search {
+            self.topology.find(Box::new(drop));
+        }
         self.delay = self.delay.max(delay);
         self.pending.push(Pending { index, detour });
         true
@@ -184,9 +188,9 @@ pub(crate) struct Cursor {
 
 impl Cursor {
     /// What a number means while `primaries` are the servers.
-    pub(crate) fn of(number: Option<u128>, primaries: &[Arc<Node>]) -> Result<Self, Error> {
+    pub(crate) fn of(number: Option<u128>, primaries: &[(Place, Arc<Node>)]) -> Result<Self, Error> {
         let invalid = || Error::new(Kind::Response, "ERR invalid cursor");
-        let marks: Vec<_> = primaries.iter().map(|node| mark(&node.config.name)).collect();
+        let marks: Vec<_> = primaries.iter().map(|(_, node)| mark(&node.config.name)).collect();
         let bytes = number.ok_or_else(invalid)?.to_be_bytes();
         let [m0, m1, m2, m3, i0, i1, i2, i3, low @ ..] = bytes;
         let (marked, low) = (u32::from_be_bytes([m0, m1, m2, m3]), u64::from_be_bytes(low));

@@ -7,8 +7,8 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, intern};
 
-use super::dispatch;
 use super::gather::Part;
+use super::{dispatch, find_first};
 use crate::errors::Error;
 use crate::imports;
 use crate::node::Node;
@@ -121,14 +121,16 @@ impl Waiter {
         let topology = self.topology.clone();
         let (place, nature) = (&self.request.place, self.request.nature());
         let again = retry::again(&*topology, node, place, nature, &failure, &mut self.attempts, self.deadline);
-        let Some(Again { delay, detour }) = again else {
+        let Some(Again { delay, detour, search }) = again else {
             let error = self.origin(node).mark(failure.error);
             return self.finish(py, Err(error));
         };
         self.detour = detour;
         self.values.clear();
         let future = self.future.clone_ref(py);
-        let again = if delay.is_zero() {
+        let again = if search {
+            find_first(event_loop, self)
+        } else if delay.is_zero() {
             dispatch(event_loop, self)
         } else {
             Bound::new(py, Resend::of(self)).and_then(|resend| {

@@ -105,8 +105,7 @@ impl Topology for Cluster {
         let slot = match place {
             Place::Node(node) => return Some(node.clone()),
             Place::Slot(slot) => *slot,
-            Place::Index(index) => return self.primaries()?.into_iter().nth(*index),
-            Place::Any => 0,
+            Place::Any | Place::Index(_) => 0,
         };
         let found = self.finder.found();
         let table = found.as_ref()?;
@@ -122,14 +121,19 @@ impl Topology for Cluster {
         Some(healthy(&shard.replicas).unwrap_or(&shard.primary).clone())
     }
 
-    fn primaries(&self) -> Option<Vec<Arc<Node>>> {
+    fn primaries(&self) -> Option<Vec<(Place, Arc<Node>)>> {
         let found = self.finder.found();
         let table = found.as_ref()?;
-        let with_slots = |number: &usize| table.owners.iter().any(|owner| usize::from(*owner) == *number);
-        let served = (0..table.shards.len()).filter(with_slots);
-        let mut primaries: Vec<_> = served.map(|number| table.shards[number].primary.clone()).collect();
+        let mut primaries: Vec<(Place, Arc<Node>)> = Vec::new();
+        for (number, shard) in table.shards.iter().enumerate() {
+            // What has no slots has no keys.
+            let slot = table.owners.iter().position(|owner| usize::from(*owner) == number);
+            if let Some(slot) = slot.and_then(|slot| u16::try_from(slot).ok()) {
+                primaries.push((Place::Slot(slot), shard.primary.clone()));
+            }
+        }
         // An order that does not depend on which slots they have.
-        primaries.sort_by(|one, other| one.config.name.cmp(&other.config.name));
+        primaries.sort_by(|one, other| one.1.config.name.cmp(&other.1.config.name));
         Some(primaries)
     }
 
@@ -178,7 +182,10 @@ impl Topology for Cluster {
                 Lesson::Later
             }
             None => {
-                if error.is_lost_connection() || error.is_timeout() || failure.connecting {
+                if failure.connecting && self.finder.is_due() {
+                    return Lesson::Search;
+                }
+                if error.is_lost_connection() || error.is_timeout() {
                     self.refresh();
                 }
                 Lesson::Nothing

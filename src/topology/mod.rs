@@ -35,6 +35,8 @@ pub(crate) enum Lesson {
     Elsewhere(Detour),
     /// The same request will be served in a while.
     Later,
+    /// Another node may have taken over: a search would tell.
+    Search,
 }
 
 pub(crate) trait Topology: Send + Sync {
@@ -51,9 +53,10 @@ pub(crate) trait Topology: Send + Sync {
     /// The node for a place, for writing or for reading; `None` while the servers are not known.
     fn route(&self, place: &Place, write: bool) -> Option<Arc<Node>>;
 
-    /// The nodes that take writes, in the order of their names; `None` while they are not known.
-    fn primaries(&self) -> Option<Vec<Arc<Node>>> {
-        self.route(&Place::Any, true).map(|node| vec![node])
+    /// The nodes that take writes, in the order of their names, each with a place that it and its successors have; `None`
+    /// while they are not known.
+    fn primaries(&self) -> Option<Vec<(Place, Arc<Node>)>> {
+        self.route(&Place::Any, true).map(|node| vec![(Place::Any, node)])
     }
 
     /// Finds out which servers there are.
