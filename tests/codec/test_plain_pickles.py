@@ -67,7 +67,9 @@ def test_what_is_shared_stays_shared() -> None:
     assert found[1] is found
 
 
-@pytest.mark.parametrize("value", [datetime(2026, 1, 2, tzinfo=UTC), {1, 2}, b"x" * 3000, ["x" * 3000], Exception("x"), range(3)])
+@pytest.mark.parametrize(
+    "value", [datetime(2026, 1, 2, tzinfo=UTC), {1, 2}, b"x" * 3000, ["x" * 3000], Exception("x"), range(3)]
+)
 def test_others_are_left_to_pickle(value: Any) -> None:
     found = CACHE.decode(CACHE.encode(value))
     assert type(found) is type(value)
