@@ -314,6 +314,25 @@ impl Batch {
         Ok(())
     }
 
+    /// The same command for other places: what was sent before is of no account.
+    pub(crate) fn again_everywhere(&mut self, places: Vec<Place>) {
+        let Some(first) = self.packed.first() else { return };
+        let (end, mut payload, mut packed) = (first.end, Payload::default(), Vec::new());
+        for place in places {
+            payload.extend_from(&self.payload, Mark::default(), end);
+            packed.push(Packed {
+                name: first.name.clone(),
+                end: payload.mark(),
+                place,
+                write: first.write,
+                repeatable: first.repeatable,
+                item: first.item,
+                keys: Vec::new(),
+            });
+        }
+        (self.payload, self.packed) = (payload, packed);
+    }
+
     /// Adds one command for each slot that its keys are in.
     pub(crate) fn split(&mut self, spec: &Spec, args: &Bound<'_, PyTuple>, merge: Merge) -> PyResult<()> {
         let positions = spec.key_positions(args)?;

@@ -240,8 +240,10 @@ impl Engine {
             Sharding::Everywhere(merge) => {
                 let Some(primaries) = self.topology.primaries() else { return Ok(None) };
                 if merge != Merge::Page {
-                    batch.everywhere(spec, args, merge, primaries.into_iter().map(|(place, _)| place).collect())?;
-                    return Ok(Some((batch, Shape::Only)));
+                    let (places, nodes): (Vec<_>, Vec<_>) = primaries.into_iter().unzip();
+                    batch.everywhere(spec, args, merge, places)?;
+                    let names = nodes.iter().map(|node| node.config.name.clone()).collect();
+                    return Ok(Some((batch, Shape::Everywhere(names))));
                 }
                 let number = args.get_item(0)?.extract::<u128>().ok();
                 let cursor = Cursor::of(number, &primaries).map_err(|error| error.during(&spec.name))?;

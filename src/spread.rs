@@ -42,6 +42,8 @@ pub(crate) struct Spread {
     pending: Vec<Pending>,
     /// How long to wait before what is pending is sent.
     delay: Duration,
+    /// The servers that it was meant for, if that is all of them.
+    everywhere: Option<Vec<Arc<str>>>,
 }
 
 impl Spread {
@@ -56,11 +58,35 @@ impl Spread {
             attempts: vec![Attempts::default(); count],
             pending: (0..count).map(|index| Pending { index, detour: None }).collect(),
             delay: Duration::ZERO,
+            everywhere: if let Shape::Everywhere(names) = shape { Some(names.clone()) } else { None },
         }
+    }
+
+    /// Begins anew if all servers were meant and these are others by now; `None` if they are not known.
+    fn check_everywhere(&mut self) -> Option<()> {
+        let Some(names) = self.everywhere.take() else { return Some(()) };
+        let Some(primaries) = self.topology.primaries() else {
+            self.everywhere = Some(names);
+            return None;
+        };
+        let now: Vec<_> = primaries.iter().map(|(_, node)| node.config.name.clone()).collect();
+        let in_time = self.deadline.is_none_or(|deadline| Instant::now() < deadline);
+        if now != names && in_time {
+            self.batch.again_everywhere(primaries.into_iter().map(|(place, _)| place).collect());
+            let count = self.batch.len();
+            self.replies = (0..count).map(|_| None).collect();
+            self.attempts = vec![Attempts::default(); count];
+            self.pending = (0..count).map(|index| Pending { index, detour: None }).collect();
+            self.everywhere = Some(now);
+        }
+        Some(())
     }
 
     /// What is to be sent now, in order for each server; `None` if the servers are not known. Empty when all is done.
     pub(crate) fn groups(&mut self) -> Option<Vec<Group>> {
+        if self.pending.is_empty() {
+            self.check_everywhere()?;
+        }
         let mut parts: Vec<(Arc<Node>, Asked)> = Vec::new();
         for Pending { index, detour } in &self.pending {
             let (node, asking) = if let Some(detour) = detour {
@@ -172,6 +198,8 @@ pub(crate) enum Shape {
     List,
     /// The only one; raised if it is an exception.
     Only,
+    /// The only one, which is for all of these servers.
+    Everywhere(Vec<Arc<str>>),
     /// The only one, a page of keys.
     Page(Cursor),
 }
@@ -222,7 +250,7 @@ impl Shape {
         let results = results.into_bound(py);
         let only = match self {
             Self::List => return Ok(results.into_any()),
-            Self::Only | Self::Page(_) => results.get_item(0)?,
+            Self::Only | Self::Everywhere(_) | Self::Page(_) => results.get_item(0)?,
         };
         if only.is_instance_of::<PyBaseException>() {
             return Err(PyErr::from_value(only));
