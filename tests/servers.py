@@ -335,6 +335,15 @@ class Server:
         """Return how many connections it has accepted in its life, the tests' own ones included."""
         return int(self.info("stats")["total_connections_received"])
 
+    def is_replicated(self, replicas: int, seconds: float = 5.0) -> bool:
+        """Wait until so many replicas have all that was written; return whether they have.
+
+        Not for nodes of a cluster: what marks the end of the writes is not passed on there.
+        """
+        # WAIT is about what its own connection has sent to the replicas last.
+        self.command("PUBLISH", "tests-is-replicated", "")
+        return self.command("WAIT", replicas, int(seconds * 1000)) == replicas
+
     def log(self) -> str:
         """Return what it logged."""
         return (self.directory / "output").read_text(errors="replace")

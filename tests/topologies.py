@@ -23,8 +23,6 @@ STANDALONE = "standalone"
 #: The topologies that commands are tested on.
 EVERY = (STANDALONE, "cluster", "sentinel")
 
-_CATCH_UP_SECONDS = 5
-
 
 @dataclass(frozen=True)
 class Topology:
@@ -81,9 +79,7 @@ def standing(name: str, family: Family) -> Iterator[Topology]:
 
 
 def _catch_up(master: Server, replicas: int) -> None:
-    # WAIT is about what its own connection has sent to the replicas last.
-    master.command("PUBLISH", "tests-catch-up", "")
-    assert master.command("WAIT", replicas, _CATCH_UP_SECONDS * 1000) == replicas
+    assert master.is_replicated(replicas)
 
 
 class Routed:

@@ -65,9 +65,12 @@ def cache(make_cache: Callable[..., RedisClusterCache]) -> RedisClusterCache:
 
 
 @pytest.fixture
-def tag() -> str:
-    """A hash tag, whose slot has no other test's keys."""
-    return f"{{{secrets.token_hex(4)}}}"
+def tag(cluster: Cluster) -> str:
+    """A hash tag whose slot is empty: other tests leave thousands of keys in the cluster that they all share."""
+    while True:
+        tag = f"{{{secrets.token_hex(4)}}}"
+        if cluster.owner(tag).command("CLUSTER", "COUNTKEYSINSLOT", cluster.slot(tag)) == 0:
+            return tag
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.faults.outcomes import eventually
+from tests.faults.outcomes import SLACK, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ def test_nothing_comes_in_time(cache: RedisClusterCache, places: Places, call: C
     for key in places.apart():
         begun = time.monotonic()
         assert call(cache.blpop, key, 0.2) is None
-        assert 0.19 < time.monotonic() - begun < 0.8
+        assert 0.19 < time.monotonic() - begun < 0.2 + SLACK
 
 
 def test_many_wait_on_all_nodes(cluster: Cluster, make_cache: Callable[..., RedisClusterCache]) -> None:
@@ -119,6 +119,6 @@ def test_the_slot_moves_and_nothing_comes(cluster: Cluster, cache: RedisClusterC
     mover = threading.Thread(target=move)
     mover.start()
     begun = time.monotonic()
-    assert call(cache.blpop, tag, 0.5) is None
-    assert 0.45 < time.monotonic() - begun < 1.5
+    assert call(cache.blpop, tag, 2) is None
+    assert 1.9 < time.monotonic() - begun < 2 * 2 + SLACK
     mover.join()

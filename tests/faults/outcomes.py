@@ -61,12 +61,13 @@ def until_it_works(call: Caller, method: Callable[..., Any], *args: Any, seconds
         time.sleep(0.01)
 
 
-def eventually(happened: Callable[[], bool], *, seconds: float = 10.0) -> bool:
-    """Return whether something comes true within `seconds`."""
+def eventually(happened: Callable[[], bool], *, seconds: float = 10.0, collecting: bool = False) -> bool:
+    """Return whether something comes true within `seconds`; with `collecting`, garbage is collected meanwhile."""
     deadline = time.monotonic() + seconds
     while not happened():
         if time.monotonic() > deadline:
             return False
-        gc.collect()
+        if collecting:
+            gc.collect()
         time.sleep(0.01)
     return True

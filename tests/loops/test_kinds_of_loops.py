@@ -62,7 +62,7 @@ class TestWithoutReaders:
             assert asyncio.run(cache.aget("k", number), loop_factory=_NoReaders) == number
             assert cache.get("k", number) == number
         assert server.opened() - before <= 2
-        assert eventually(lambda: connected(server) <= 2)
+        assert eventually(lambda: connected(server) <= 2, collecting=True)
 
     def test_nothing_keeps_the_loop(self, server: Server, make_cache: Callable[..., RedisCache]) -> None:
         cache = make_cache(server.url)
@@ -73,7 +73,7 @@ class TestWithoutReaders:
         del loop
         assert cache.get("k") is None
         assert asyncio.run(cache.aget("k")) is None
-        assert eventually(lambda: gone() is None)
+        assert eventually(lambda: gone() is None, collecting=True)
 
     def test_cancelled_calls(
         self,

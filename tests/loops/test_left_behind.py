@@ -116,4 +116,4 @@ def test_a_loop_collected_without_close(
             assert gone() is None
     assert cache.get("k", "none") == "none"
     assert server.opened() - before <= 2
-    assert eventually(lambda: connected(server) <= 2)
+    assert eventually(lambda: connected(server) <= 2, collecting=True)

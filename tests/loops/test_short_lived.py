@@ -92,7 +92,7 @@ def test_one_run_in_ten_ends_with_a_cancelled_call(
     opened = server.opened() - before
     figure(f"row 23: {_RUNS} runs, {ended} ended with a cancelled call, {opened} connections opened")
     assert opened <= 2 + ended
-    assert eventually(lambda: connected(server) <= 2)
+    assert eventually(lambda: connected(server) <= 2, collecting=True)
 
 
 def test_runs_that_end_with_a_call_that_timed_out(
@@ -118,7 +118,7 @@ def test_runs_that_end_with_a_call_that_timed_out(
     opened = server.opened() - before
     figure(f"row 23: 40 runs, {timed_out} ended with a call that timed out, {opened} connections opened")
     assert opened <= 2 + timed_out
-    assert eventually(lambda: connected(server) <= 2)
+    assert eventually(lambda: connected(server) <= 2, collecting=True)
 
 
 @pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -143,8 +143,8 @@ def test_a_loop_closed_with_calls_pending(
         gone = weakref.ref(loop)
         del loop, tasks, task
         assert cache.get("k") == "v"
-        assert eventually(lambda: gone() is None)  # noqa: B023 - called at once
-    assert eventually(lambda: connected(server) <= 2)
+        assert eventually(lambda: gone() is None, collecting=True)  # noqa: B023 - called at once
+    assert eventually(lambda: connected(server) <= 2, collecting=True)
 
 
 def test_async_to_sync_reuses_connections(

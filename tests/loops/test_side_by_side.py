@@ -118,4 +118,4 @@ def test_loops_and_threads_hand_connections_to_each_other(
         over.set()
         for caller in callers:
             caller.result()
-    assert eventually(lambda: connected(server) <= 8)
+    assert eventually(lambda: connected(server) <= 8, collecting=True)
