@@ -247,7 +247,7 @@ class SentinelSet:
             healthy = {int(row["port"]) for row in _rows(sentinel, "REPLICAS") if row["flags"] == "slave"}
             if healthy != running.keys():
                 return f"{sentinel!r} sees replicas on {sorted(healthy)}, not {sorted(running)}"
-        # Redis may call a replica synchronized and send it nothing yet, for up to a second; promoted, it would be empty.
+        # Redis calls a replica synchronized up to a second before it sends it anything: promoted, that one is empty.
         if not master.is_replicated(len(running)):
             return f"{master!r} has replicas that lag behind"
         return None
