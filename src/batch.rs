@@ -43,23 +43,6 @@ enum Item {
     Refused(Error),
 }
 
-/// Gives a single reply as a list.
-#[pyclass(frozen, module = "django_cachex._core")]
-struct Listed(Py<PyAny>);
-
-#[pymethods]
-impl Listed {
-    fn __call__<'py>(&self, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.bind(reply.py()).call1((PyList::new(reply.py(), [reply])?,))
-    }
-
-    // The signature is PyO3's.
-    #[allow(clippy::needless_pass_by_value)]
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.0)
-    }
-}
-
 /// Commands, packed as they come.
 #[pyclass(module = "django_cachex._core")]
 #[derive(Default)]
@@ -86,12 +69,12 @@ impl Batch {
     fn call(&mut self, spec: &Bound<'_, Spec>, built: &Bound<'_, Command>) -> PyResult<()> {
         let py = spec.py();
         let command = built.get();
-        let own = command.spec.as_ref().map(|own| own.bind(py).clone());
-        let spec = own.as_ref().unwrap_or(spec);
-        self.attempt(|batch| batch.add_all(&[(spec.clone(), command.args.bind(py).clone())]))?;
+        let spec = command.spec(spec);
+        let name = spec.get().name.clone();
+        self.attempt(|batch| batch.add_all(&[(spec, command.args.bind(py).clone())]))?;
         self.calls.push(Call {
-            name: spec.get().name.clone(),
-            replies: 1,
+            name,
+            listed: None,
             reply: command.reply.clone_ref(py),
             refused: command.refused.as_ref().map(|refused| refused.clone_ref(py)),
         });
@@ -114,12 +97,7 @@ impl Batch {
             }
             commands.iter().try_for_each(|command| batch.add(&PyTuple::new(commands.py(), [command])?))
         })?;
-        // One reply comes as a list too.
-        let reply = match commands.len() {
-            1 => Bound::new(commands.py(), Listed(reply))?.into_any().unbind(),
-            _ => reply,
-        };
-        self.calls.push(Call { name: name.into(), replies: commands.len(), reply, refused: None });
+        self.calls.push(Call { name: name.into(), listed: Some(commands.len()), reply, refused: None });
         Ok(())
     }
 
@@ -130,14 +108,14 @@ impl Batch {
         let py = replies.py();
         let replies: Vec<_> = replies.iter().collect();
         let mut rest = replies.as_slice();
-        let expected: usize = self.calls.iter().map(|call| call.replies).sum();
+        let expected: usize = self.calls.iter().map(Call::replies).sum();
         if rest.len() != expected {
             let text = format!("{} replies came to {expected} commands", rest.len());
             return Err(Error::new(Kind::Response, text).into());
         }
         let mut results = Vec::with_capacity(self.calls.len());
         for (position, call) in self.calls.iter().enumerate() {
-            let (mine, others) = rest.split_at(call.replies.min(rest.len()));
+            let (mine, others) = rest.split_at(call.replies());
             rest = others;
             results.push(match call.result(py, mine) {
                 Ok(result) => result,
@@ -218,7 +196,7 @@ impl Batch {
         pack: impl FnOnce(&mut Payload) -> PyResult<()>,
     ) -> PyResult<()> {
         self.attempt(|batch| batch.command(spec, place, pack))?;
-        self.calls.push(Call { name: spec.name.clone(), replies: 1, reply, refused: None });
+        self.calls.push(Call { name: spec.name.clone(), listed: None, reply, refused: None });
         Ok(())
     }
 

@@ -8,14 +8,14 @@ use pyo3::types::{PyBytes, PyInt, PyString};
 use crate::compression::{Fault, Format};
 use crate::compressors::{self, Native};
 use crate::errors::{Error, Kind};
-use crate::{errors, imports, unpickle};
+use crate::{errors, imports, pickle};
 
 /// Python itself converts no longer integers between `int` and `str`.
 const MAX_DIGITS: usize = 4300;
 
 struct Serializer {
     object: Py<PyAny>,
-    /// The protocol, if this is our own pickle serializer, unmodified: then `pickle` is called without a detour.
+    /// The protocol, if this is our own pickle serializer, unmodified: then it is done without a detour.
     pickle: Option<Py<PyAny>>,
 }
 
@@ -79,6 +79,9 @@ impl Codec {
         };
         if let Some(protocol) = &serializer.pickle {
             // No pickle reads as an integer.
+            if let Some(payload) = protocol.extract(py).ok().and_then(|protocol| pickle::write(value, protocol)) {
+                return self.compress(payload.into_any());
+            }
             return match imports::pickle_dumps(py)?.call1((value, protocol)) {
                 Ok(payload) => self.compress(payload),
                 Err(error) => Err(refused(py, error, &format!("cannot serialize a {}", value.get_type().qualname()?))),
@@ -118,9 +121,7 @@ impl Codec {
         let mut last = None;
         for serializer in &self.serializers {
             let read = if serializer.pickle.is_some() {
-                if let Some(value) =
-                    payload.cast::<PyBytes>().ok().and_then(|data| unpickle::plain(py, data.as_bytes()))
-                {
+                if let Some(value) = payload.cast::<PyBytes>().ok().and_then(|data| pickle::read(py, data.as_bytes())) {
                     return Ok(value);
                 }
                 let read = imports::pickle_loads(py)?.call1((payload,));

@@ -61,6 +61,13 @@ impl Command {
     }
 }
 
+impl Command {
+    /// What is sent, of a declaration that says `declared`.
+    pub(crate) fn spec<'py>(&self, declared: &Bound<'py, Spec>) -> Bound<'py, Spec> {
+        self.spec.as_ref().map_or_else(|| declared.clone(), |own| own.bind(declared.py()).clone())
+    }
+}
+
 /// What `refused` makes of an error, if the error is a server's refusal.
 pub(crate) fn refusal(py: Python<'_>, refused: Option<&Py<PyAny>>, error: PyErr) -> PyErr {
     let Some(refused) = refused else { return error };
@@ -83,23 +90,26 @@ pub(crate) fn refusal(py: Python<'_>, refused: Option<&Py<PyAny>>, error: PyErr)
 /// One call that is queued on a pipeline.
 pub(crate) struct Call {
     pub(crate) name: std::sync::Arc<str>,
-    /// How many replies it gets. With one, `reply` gets that and not a list.
-    pub(crate) replies: usize,
+    /// How many replies `reply` gets as a list; `None`: it gets the only one as it is.
+    pub(crate) listed: Option<usize>,
     pub(crate) reply: Py<PyAny>,
     pub(crate) refused: Option<Py<PyAny>>,
 }
 
 impl Call {
+    /// How many replies it gets.
+    pub(crate) fn replies(&self) -> usize {
+        self.listed.unwrap_or(1)
+    }
+
     /// The result.
     pub(crate) fn result<'py>(&self, py: Python<'py>, replies: &[Bound<'py, PyAny>]) -> PyResult<Bound<'py, PyAny>> {
-        let failed = replies.iter().find(|reply| reply.is_instance_of::<PyException>());
-        match (failed, replies) {
-            (Some(failed), _) => {
-                let error = PyErr::from_value(failed.clone());
-                Err(refusal(py, self.refused.as_ref(), error))
-            }
+        if let Some(failed) = replies.iter().find(|reply| reply.is_instance_of::<PyException>()) {
+            return Err(refusal(py, self.refused.as_ref(), PyErr::from_value(failed.clone())));
+        }
+        match (self.listed, replies) {
             (None, [reply]) => self.reply.bind(py).call1((reply,)),
-            (None, replies) => self.reply.bind(py).call1((replies.to_vec(),)),
+            _ => self.reply.bind(py).call1((replies.to_vec(),)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Where Python hands commands over: sync, on a loop, one or many.
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,15 @@ pub(crate) enum Outgoing {
     One(Request),
     /// To several servers, or to one that another may stand in for.
     Spread(Batch, Shape),
+}
+
+/// Where the parts of a command go.
+enum Parts {
+    /// To one server, as it is.
+    One,
+    Several(Batch, Shape),
+    /// To servers that are not known yet.
+    Unknown,
 }
 
 #[pymethods]
@@ -103,14 +113,15 @@ impl Engine {
         wait: Option<f64>,
     ) -> PyResult<Py<PyAny>> {
         guarded(|| {
-            let deadline = self.deadline(Instant::now());
-            while self.is_spread(spec.get()) {
-                match self.spread(spec.get(), args)? {
-                    Some((batch, shape)) => return self.run_spread(py, batch, &shape, deadline),
-                    None => self.find(py, &spec.get().name, deadline)?,
+            // Most commands go to one server, and have no use for the clock here.
+            let deadline = LazyCell::new(|| self.deadline(Instant::now()));
+            loop {
+                match self.parts(spec.get(), args)? {
+                    Parts::One => return self.exchange(py, &self.request(spec.get(), args, at, wait)?),
+                    Parts::Several(batch, shape) => return self.run_spread(py, batch, &shape, *deadline),
+                    Parts::Unknown => self.find(py, &spec.get().name, *deadline)?,
                 }
             }
-            self.exchange(py, &self.request(spec.get(), args, at, wait)?)
         })
     }
 
@@ -124,11 +135,15 @@ impl Engine {
         wait: Option<f64>,
     ) -> PyResult<Py<PyAny>> {
         let (py, this) = (slf.py(), slf.get());
-        guarded(|| {
-            if this.is_spread(spec.get()) {
-                return this.submit_command(py, spec, args);
+        guarded(|| match this.parts(spec.get(), args)? {
+            Parts::One => this.submit(py, this.request(spec.get(), args, at, wait)?),
+            Parts::Several(batch, shape) => this.submit_spread(py, batch, shape, this.deadline(Instant::now())),
+            Parts::Unknown => {
+                let (engine, spec, args) = (slf.clone().unbind(), spec.clone().unbind(), args.clone().unbind());
+                let (command, deadline) = (spec.get().name.clone(), this.deadline(Instant::now()));
+                let work = move |py: Python<'_>| Self::send(engine.bind(py), spec.bind(py), args.bind(py), at, wait);
+                looped::once_found(py, &this.topology, command, deadline, Box::new(work))
             }
-            this.submit(py, this.request(spec.get(), args, at, wait)?)
         })
     }
 
@@ -141,8 +156,7 @@ impl Engine {
         built: &Bound<'py, Command>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let command = built.get();
-        let own = command.spec.as_ref().map(|own| own.bind(py).clone());
-        let raw = self.call(py, own.as_ref().unwrap_or(spec), command.args.bind(py), command.at, command.wait);
+        let raw = self.call(py, &command.spec(spec), command.args.bind(py), command.at, command.wait);
         match raw {
             Ok(raw) => command.reply.bind(py).call1((raw,)),
             Err(error) => Err(refusal(py, command.refused.as_ref(), error)),
@@ -154,8 +168,7 @@ impl Engine {
     fn start<'py>(slf: &Bound<'py, Self>, spec: &Bound<'py, Spec>, built: &Bound<'py, Command>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let command = built.get();
-        let own = command.spec.as_ref().map(|own| own.bind(py).clone());
-        Self::send(slf, own.as_ref().unwrap_or(spec), command.args.bind(py), command.at, command.wait)
+        Self::send(slf, &command.spec(spec), command.args.bind(py), command.at, command.wait)
     }
 
     /// An empty batch for `call_batch` or `send_batch`.
@@ -197,7 +210,7 @@ impl Engine {
 
     /// Whether keys are spread over several servers.
     #[getter]
-    fn sharded(&self) -> bool {
+    pub(crate) fn sharded(&self) -> bool {
         self.topology.is_sharded()
     }
 }
@@ -223,53 +236,36 @@ impl Engine {
         Ok(Request::one(spec, args, self.config.max_value_size, self.sharded())?.at(at).waiting(wait))
     }
 
-    pub(crate) fn is_sharded(&self) -> bool {
-        self.topology.is_sharded()
-    }
-
-    /// Whether a command may go to several servers.
-    fn is_spread(&self, spec: &Spec) -> bool {
-        spec.sharding != Sharding::OneSlot && self.topology.is_sharded()
-    }
-
-    /// A command's parts on the shards; `None` if it goes everywhere and the servers are not known.
-    fn spread(&self, spec: &Spec, args: &Bound<'_, PyTuple>) -> PyResult<Option<(Batch, Shape)>> {
+    /// A command's parts on the shards.
+    fn parts(&self, spec: &Spec, args: &Bound<'_, PyTuple>) -> PyResult<Parts> {
+        if !self.sharded() {
+            return Ok(Parts::One);
+        }
         let py = args.py();
-        let mut batch = self.batch();
         match spec.sharding {
+            Sharding::OneSlot => Ok(Parts::One),
             Sharding::Everywhere(merge) => {
-                let Some(primaries) = self.topology.primaries() else { return Ok(None) };
+                let Some(primaries) = self.topology.primaries() else { return Ok(Parts::Unknown) };
+                let mut batch = self.batch();
                 if merge != Merge::Page {
                     let (places, nodes): (Vec<_>, Vec<_>) = primaries.into_iter().unzip();
                     batch.everywhere(spec, args, merge, places)?;
                     let names = nodes.iter().map(|node| node.config.name.clone()).collect();
-                    return Ok(Some((batch, Shape::Everywhere(names))));
+                    return Ok(Parts::Several(batch, Shape::Everywhere(names)));
                 }
                 let number = args.get_item(0)?.extract::<u128>().ok();
                 let cursor = Cursor::of(number, &primaries).map_err(|error| error.during(&spec.name))?;
                 let low = cursor.low.into_pyobject(py)?.into_any();
                 let words: Vec<_> = std::iter::once(low).chain(args.iter().skip(1)).collect();
                 batch.everywhere(spec, &PyTuple::new(py, words)?, merge, vec![primaries[cursor.index].0.clone()])?;
-                Ok(Some((batch, Shape::Page(cursor))))
+                Ok(Parts::Several(batch, Shape::Page(cursor)))
             }
             Sharding::Split(merge) => {
+                let mut batch = self.batch();
                 batch.split(spec, args, merge)?;
-                Ok(Some((batch, Shape::Only)))
+                Ok(Parts::Several(batch, Shape::Only))
             }
-            Sharding::OneSlot => Err(PyValueError::new_err("the command has one place")),
         }
-    }
-
-    /// Sends a command's parts on the running loop, as soon as the servers are known.
-    fn submit_command(&self, py: Python<'_>, spec: &Bound<'_, Spec>, args: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
-        let deadline = self.deadline(Instant::now());
-        let Some((batch, shape)) = self.spread(spec.get(), args)? else {
-            let args = (spec.clone().unbind(), args.clone().unbind());
-            let engine = Self { topology: self.topology.clone(), config: self.config.clone() };
-            let work = move |py: Python<'_>| engine.submit_command(py, args.0.bind(py), args.1.bind(py));
-            return looped::once_found(py, &self.topology, spec.get().name.clone(), deadline, Box::new(work));
-        };
-        self.submit_spread(py, batch, shape, deadline)
     }
 
     fn run_spread(
@@ -341,7 +337,7 @@ impl Engine {
 
     /// Commands that take effect together, unless their keys are spread over several servers. The result is a list.
     pub(crate) fn together(&self, batch: Batch) -> PyResult<Outgoing> {
-        self.outgoing(batch, !self.is_sharded())
+        self.outgoing(batch, !self.sharded())
     }
 
     /// How a batch is sent.

@@ -40,6 +40,8 @@ mod module;
 #[cfg(feature = "python")]
 mod node;
 #[cfg(feature = "python")]
+mod pickle;
+#[cfg(feature = "python")]
 mod registry;
 #[cfg(feature = "python")]
 mod reply;
@@ -65,5 +67,3 @@ mod tls;
 mod topology;
 #[cfg(feature = "python")]
 mod transport;
-#[cfg(feature = "python")]
-mod unpickle;

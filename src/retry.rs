@@ -82,9 +82,7 @@ pub(crate) fn again(
         return None;
     }
     let in_time = |delay| deadline.is_none_or(|deadline| Instant::now() + delay < deadline);
-    let lesson = topology.learn(node, failure);
-    let search = matches!(lesson, Lesson::Search);
-    match lesson {
+    let search = match topology.learn(node, failure) {
         Lesson::Elsewhere(detour) => {
             attempts.redirected += 1;
             let allowed = attempts.redirected <= topology.max_redirects() && in_time(Duration::ZERO);
@@ -95,10 +93,11 @@ pub(crate) fn again(
             attempts.put_off += 1;
             // Without a deadline there is an end too.
             let allowed = in_time(delay) && (deadline.is_some() || attempts.put_off <= topology.max_redirects());
-            return allowed.then_some(Again { delay, detour: None, search });
+            return allowed.then_some(Again { delay, detour: None, search: false });
         }
-        Lesson::Nothing | Lesson::Search => {}
-    }
+        Lesson::Nothing => false,
+        Lesson::Search => true,
+    };
     let error = &failure.error;
     let harmless = !failure.sent || nature.repeatable;
     let unanswered = error.is_lost_connection() || error.is_timeout();

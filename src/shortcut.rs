@@ -14,9 +14,8 @@ use crate::codec::Codec;
 use crate::engine::{Engine, Outgoing};
 use crate::errors::{self, Error, Kind, guarded};
 use crate::keys::KeyMaker;
-use crate::request::{self, Place, Request};
+use crate::request::{self, Request};
 use crate::seal::Seal;
-use crate::slots;
 use crate::spec::{Merge, Sharding, Spec};
 use crate::spread::Shape;
 
@@ -119,7 +118,7 @@ impl Shortcut {
 
     fn get_request(&self, key: &str, engine: &Engine) -> Request {
         let request = Request::get(&self.common.get().get, key);
-        if engine.is_sharded() { request.for_key(key) } else { request }
+        if engine.sharded() { request.for_key(key) } else { request }
     }
 
     fn get_many_request(
@@ -136,7 +135,7 @@ impl Shortcut {
         let maker = common.keys.get();
         let made = keys.iter().map(|key| maker.valid(cache, &key, version)).collect::<PyResult<Option<Vec<_>>>>()?;
         let Some(made) = made else { return Ok(None) };
-        if !engine.is_sharded() {
+        if !engine.sharded() {
             return Ok(Some(Outgoing::One(Request::mget(&common.mget, &made))));
         }
         let mut batch = engine.batch();
@@ -173,7 +172,7 @@ impl Shortcut {
         let limit = engine.max_value_size();
         let mut batch = engine.batch();
         if timeout.is_none() {
-            if !engine.is_sharded() {
+            if !engine.sharded() {
                 return Request::mset(&common.mset, &items, limit).map(|request| Some(Outgoing::One(request)));
             }
             let keys: Vec<_> = items.iter().map(|(key, _)| key).collect();
@@ -184,7 +183,7 @@ impl Shortcut {
             return Ok(Some(Outgoing::Spread(batch, Shape::Only)));
         }
         for (key, value) in &items {
-            let place = if engine.is_sharded() { Place::Slot(slots::slot(key.as_bytes())) } else { Place::Any };
+            let place = batch.place(key);
             batch.command(&common.set, place, |payload| {
                 request::set_words(payload, &common.set, key, value, timeout, limit)
             })?;
@@ -205,7 +204,7 @@ impl Shortcut {
         let Some(key) = self.key(cache, key, version)? else { return Ok(None) };
         let stored = self.codec.get().encode(value)?;
         let request = Request::set(&self.common.get().set, &key, &stored, timeout, engine.max_value_size())?;
-        Ok(Some(if engine.is_sharded() { request.for_key(&key) } else { request }))
+        Ok(Some(if engine.sharded() { request.for_key(&key) } else { request }))
     }
 }
 

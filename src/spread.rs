@@ -48,18 +48,27 @@ pub(crate) struct Spread {
 
 impl Spread {
     pub(crate) fn new(batch: Batch, topology: Arc<dyn Topology>, shape: &Shape, deadline: Option<Instant>) -> Self {
-        let count = batch.len();
-        Self {
+        let mut this = Self {
             batch,
             topology,
             deadline,
             on_primaries: matches!(shape, Shape::List),
-            replies: (0..count).map(|_| None).collect(),
-            attempts: vec![Attempts::default(); count],
-            pending: (0..count).map(|index| Pending { index, detour: None }).collect(),
+            replies: Vec::new(),
+            attempts: Vec::new(),
+            pending: Vec::new(),
             delay: Duration::ZERO,
             everywhere: if let Shape::Everywhere(names) = shape { Some(names.clone()) } else { None },
-        }
+        };
+        this.begin();
+        this
+    }
+
+    /// Nothing of the batch has been sent.
+    fn begin(&mut self) {
+        let count = self.batch.len();
+        self.replies = (0..count).map(|_| None).collect();
+        self.attempts = vec![Attempts::default(); count];
+        self.pending = (0..count).map(|index| Pending { index, detour: None }).collect();
     }
 
     /// Begins anew if all servers were meant and these are others by now; `None` if they are not known.
@@ -73,10 +82,7 @@ impl Spread {
         let in_time = self.deadline.is_none_or(|deadline| Instant::now() < deadline);
         if now != names && in_time {
             self.batch.again_everywhere(primaries.into_iter().map(|(place, _)| place).collect());
-            let count = self.batch.len();
-            self.replies = (0..count).map(|_| None).collect();
-            self.attempts = vec![Attempts::default(); count];
-            self.pending = (0..count).map(|index| Pending { index, detour: None }).collect();
+            self.begin();
             self.everywhere = Some(now);
         }
         Some(())

@@ -6,6 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::future;
 use super::lease::{Inner, Lease, Phase};
 use super::waiter::Waiter;
 use crate::errors::Error;
@@ -95,7 +96,7 @@ impl Lease {
         }
         for (future, error) in expired {
             // Its slot in the FIFO stays: the reply, should it come, is dropped there.
-            let _ = future.bind(py).call_method1(intern!(py, "set_exception"), (error.into_exception(py),));
+            future::settle(future.bind(py), Err(error.into()));
         }
         if silent {
             this.state.suspect();

@@ -7,6 +7,7 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, intern};
 
+use super::future;
 use crate::errors::{Error, Result, contained};
 use crate::imports;
 use crate::sync::Mutex;
@@ -26,12 +27,7 @@ struct Found {
 
 impl Found {
     fn fail(&self, py: Python<'_>, error: Error) {
-        let future = self.future.bind(py);
-        let done = future.call_method0(intern!(py, "done")).and_then(|done| done.is_truthy());
-        if !done.unwrap_or(true) {
-            let error = error.during(&self.command).into_exception(py);
-            let _ = future.call_method1(intern!(py, "set_exception"), (error,));
-        }
+        future::settle(self.future.bind(py), Err(error.during(&self.command).into()));
     }
 }
 
@@ -115,41 +111,29 @@ impl Chained {
     fn __call__(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let work = slf.get().work.lock().take();
-        let done = slf.get().future.call_method0(py, intern!(py, "done"))?.is_truthy(py)?;
+        let future = slf.get().future.bind(py);
         // Whoever has given up does not want it sent any more.
-        let Some(work) = work.filter(|_| !done) else { return Ok(()) };
+        let Some(work) = work.filter(|_| !future::is_done(future)) else { return Ok(()) };
         match work(py) {
             Ok(inner) => {
                 inner.call_method1(py, intern!(py, "add_done_callback"), (slf.getattr("passed_on")?,)).map(drop)
             }
-            Err(error) => slf.get().settle(py, intern!(py, "set_exception"), error.into_value(py).into_any()),
+            Err(error) => {
+                future::settle(future, Err(error));
+                Ok(())
+            }
         }
     }
 
     #[pyo3(signature = (inner, /))]
-    fn passed_on(&self, py: Python<'_>, inner: &Bound<'_, PyAny>) -> PyResult<()> {
-        let error = inner.call_method0(intern!(py, "exception"))?;
-        if error.is_none() {
-            self.settle(py, intern!(py, "set_result"), inner.call_method0(intern!(py, "result"))?.unbind())
-        } else {
-            self.settle(py, intern!(py, "set_exception"), error.unbind())
-        }
+    fn passed_on(&self, py: Python<'_>, inner: &Bound<'_, PyAny>) {
+        future::settle(self.future.bind(py), inner.call_method0(intern!(py, "result")));
     }
 
     // The signature is PyO3's.
     #[allow(clippy::needless_pass_by_value)]
     fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
         visit.call(&self.future)
-    }
-}
-
-impl Chained {
-    fn settle(&self, py: Python<'_>, how: &Bound<'_, pyo3::types::PyString>, value: Py<PyAny>) -> PyResult<()> {
-        let future = self.future.bind(py);
-        if future.call_method0(intern!(py, "done"))?.is_truthy()? {
-            return Ok(());
-        }
-        future.call_method1(how, (value,)).map(drop)
     }
 }
 

@@ -9,6 +9,7 @@ use pyo3::{PyTraverseError, intern};
 
 use super::dispatch;
 use super::found::when_found;
+use super::future;
 use super::waiter::Waiter;
 use crate::errors::contained;
 use crate::imports;
@@ -71,12 +72,7 @@ impl Part {
 
 impl Gather {
     fn fail(slf: &Bound<'_, Self>, error: PyErr) {
-        let py = slf.py();
-        let future = slf.get().future.bind(py);
-        let done = future.call_method0(intern!(py, "done")).and_then(|done| done.is_truthy());
-        if !done.unwrap_or(true) {
-            let _ = future.call_method1(intern!(py, "set_exception"), (error.into_value(py),));
-        }
+        future::settle(slf.get().future.bind(slf.py()), Err(error));
     }
 
     /// After a round: the next one, or the result.
@@ -95,8 +91,7 @@ impl Gather {
         let this = slf.get();
         let taken = this.inner.lock().spread.take();
         // Whoever has given up does not want the rest sent any more.
-        let done = this.future.call_method0(py, intern!(py, "done"))?.is_truthy(py)?;
-        let Some(mut spread) = taken.filter(|_| !done) else { return Ok(()) };
+        let Some(mut spread) = taken.filter(|_| !future::is_done(this.future.bind(py))) else { return Ok(()) };
         let Some(groups) = spread.groups() else {
             let command = spread.command();
             this.inner.lock().spread = Some(spread);
@@ -106,15 +101,8 @@ impl Gather {
         };
         if groups.is_empty() {
             let result = spread.results(py).and_then(|results| this.shape.of(py, results));
-            let future = this.future.bind(py);
-            if future.call_method0(intern!(py, "done"))?.is_truthy()? {
-                return Ok(());
-            }
-            return match result {
-                Ok(result) => future.call_method1(intern!(py, "set_result"), (result,)),
-                Err(error) => future.call_method1(intern!(py, "set_exception"), (error,)),
-            }
-            .map(drop);
+            future::settle(this.future.bind(py), result);
+            return Ok(());
         }
         {
             let mut inner = this.inner.lock();

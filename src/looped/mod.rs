@@ -5,6 +5,7 @@
 
 mod alarm;
 mod found;
+mod future;
 mod gather;
 mod lease;
 mod leases;

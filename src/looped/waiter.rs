@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::{PyTraverseError, intern};
 
 use super::gather::Part;
-use super::{dispatch, find_first};
+use super::{dispatch, find_first, future};
 use crate::errors::Error;
 use crate::imports;
 use crate::node::Node;
@@ -82,8 +82,7 @@ impl Waiter {
     }
 
     pub(super) fn is_done(&self, py: Python<'_>) -> bool {
-        let done = self.future.bind(py).call_method0(intern!(py, "done"));
-        done.and_then(|done| done.is_truthy()).unwrap_or(true)
+        future::is_done(self.future.bind(py))
     }
 
     /// Completes the future, unless its task was cancelled meanwhile: then the reply is dropped here.
@@ -139,7 +138,7 @@ impl Waiter {
         };
         if let Err(error) = again {
             // The loop refuses callbacks, so nobody will wait for this future either; say it all the same.
-            let _ = future.bind(py).call_method1(intern!(py, "set_exception"), (error,));
+            future::settle(future.bind(py), Err(error));
         }
     }
 }
@@ -164,7 +163,7 @@ impl Resend {
         let future = waiter.future.clone_ref(py);
         let again = imports::running_loop(py).and_then(Bound::call0).and_then(|running| dispatch(&running, waiter));
         if let Err(error) = again {
-            let _ = future.bind(py).call_method1(intern!(py, "set_exception"), (error,));
+            future::settle(future.bind(py), Err(error));
         }
     }
 

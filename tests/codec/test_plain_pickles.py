@@ -1,4 +1,4 @@
-"""Pickles of plain values are read natively, and what comes out is what pickle reads."""
+"""Pickles of plain values are read and written natively: as pickle reads them, and to the byte as it writes them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as some
 
 from django_cachex.cache import RedisCache
 from django_cachex.exceptions import PickleSerializerError, SerializerError
+from django_cachex.serializers.pickle import PickleSerializer
 
 CACHE = RedisCache("redis://127.0.0.1:1", {})
 
@@ -54,6 +55,60 @@ def same(one: Any, other: Any) -> bool:
 def test_every_protocol(value: Any, protocol: int) -> None:
     stored = pickle.dumps(value, protocol)
     assert same(CACHE.decode(stored), pickle.loads(stored))
+
+
+WRITERS = {
+    protocol: RedisCache("redis://127.0.0.1:1", {"OPTIONS": {"serializer": PickleSerializer(protocol)}})
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+}
+
+
+def shared(value: Any) -> list[Any]:
+    """The same object at several places, and an equal one that is another."""
+    return [value, (value, value), {"a": value}, pickle.loads(pickle.dumps(value))]
+
+
+@given(VALUES | VALUES.map(shared), some.sampled_from(list(WRITERS)))
+@example({"id": 1, "name": "n" * 200, "price": 1.5, "tags": ["a", "b"], "none": None}, 5)
+@example([[], {}, (), [()], {"a": {}}, "", b""], 5)
+@example(list(range(300)), 5)
+@example(list(map(str, range(95))), 5)
+@example(list(map(str, range(96))), 5)
+@example([None] * 999, 5)
+@example([None] * 1001, 5)
+@example("x" * 255, 4)
+@example("x" * 256, 4)
+@example(b"x" * 255, 4)
+@example(b"x" * 256, 4)
+@example("x" * 2048, 4)
+@example("x" * 2049, 4)
+@example("\ud800", 5)
+@example(256, 5)
+@example(
+    [sign * 2**bits + off for bits in (8, 16, 31, 32, 39, 47, 62, 63, 64) for sign in (1, -1) for off in (-1, 0, 1)], 5
+)
+def test_to_the_byte(value: Any, protocol: int) -> None:
+    if type(value) is not int:
+        assert WRITERS[protocol].encode(value) == pickle.dumps(value, protocol)
+
+
+class Text(str):
+    """As template engines have them."""
+
+    __slots__ = ()
+
+
+def test_to_the_byte_though_odd() -> None:
+    """Subclasses keep their class, what contains itself ends, and what is deep is left to pickle."""
+    loop: list[Any] = [1]
+    loop.append(loop)
+    knot: tuple[Any, ...] = ([],)
+    knot[0].append(knot)
+    deep: list[Any] = []
+    for _ in range(100):
+        deep = [deep]
+    for value in (Text("x"), [True, False, Text("x")], loop, knot, [knot, knot[0]], deep, {1: {2, 3}}, 1.5, -0.0, None):
+        assert CACHE.encode(value) == pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
 
 
 def test_what_is_shared_stays_shared() -> None:

@@ -1,18 +1,12 @@
-//! Pickles of plain values: what the default serializer stores most of the time, read without a detour.
-//!
-//! `pickle.loads` is fast when it is warm. After every wait for the server it is not, and this costs a fraction of it.
-//! Whatever is not known here, and whatever is wrong, is left to `pickle` itself, which also says why.
+//! What `pickle.loads` gives for plain values.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyList, PyString, PyTuple};
 
-/// Longer ones are read by `pickle`: begun here in vain, they would cost twice.
-const LONGEST: usize = 2048;
-/// The protocols whose opcodes these are.
-const PROTOCOLS: std::ops::RangeInclusive<u8> = 4..=5;
+use super::{LONGEST, PROTOCOLS};
 
 /// The value that `data` is the pickle of, if it consists of plain values.
-pub(crate) fn plain<'py>(py: Python<'py>, data: &[u8]) -> Option<Bound<'py, PyAny>> {
+pub(crate) fn read<'py>(py: Python<'py>, data: &[u8]) -> Option<Bound<'py, PyAny>> {
     let [0x80, protocol, ops @ ..] = data else { return None };
     if data.len() > LONGEST || !PROTOCOLS.contains(protocol) {
         return None;

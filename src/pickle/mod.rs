@@ -1,0 +1,17 @@
+//! Pickles of plain values: what the default serializer stores most of the time, written and read without a detour.
+//!
+//! `pickle` is fast when it is warm. After every wait for the server it is not, and this costs a fraction of it. Whatever
+//! is not known here, and whatever is wrong, is left to `pickle` itself, which also says why.
+
+mod read;
+mod write;
+
+use std::ops::RangeInclusive;
+
+pub(crate) use read::read;
+pub(crate) use write::write;
+
+/// Longer ones are `pickle`'s: begun here in vain, they would cost twice.
+const LONGEST: usize = 2048;
+/// The protocols whose opcodes these are.
+const PROTOCOLS: RangeInclusive<u8> = 4..=5;

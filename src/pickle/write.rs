@@ -1,0 +1,207 @@
+//! What `pickle.dumps` gives for plain values, to the byte.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+
+use super::{LONGEST, PROTOCOLS};
+
+/// How many values may be remembered: they are searched one by one.
+const MOST: usize = 96;
+/// How deep containers may be nested.
+const DEEPEST: usize = 16;
+/// Fewer bytes stand without a frame around them.
+const SMALLEST_FRAME: usize = 4;
+
+/// The pickle of `value`, if it consists of plain values and is short.
+pub(crate) fn write<'py>(value: &Bound<'py, PyAny>, protocol: u8) -> Option<Bound<'py, PyBytes>> {
+    if !PROTOCOLS.contains(&protocol) {
+        return None;
+    }
+    let mut pickler = Pickler { out: Vec::with_capacity(128), memo: Vec::new(), depth: 0 };
+    pickler.save(value)?;
+    pickler.out.push(b'.');
+    let Pickler { out, .. } = pickler;
+    let framed = out.len() >= SMALLEST_FRAME;
+    let length = u64::try_from(out.len()).ok()?.to_le_bytes();
+    let total = 2 + if framed { 1 + length.len() } else { 0 } + out.len();
+    PyBytes::new_with(value.py(), total, |mut rest| {
+        let mut put = |part: &[u8]| {
+            let (begin, end) = std::mem::take(&mut rest).split_at_mut(part.len());
+            begin.copy_from_slice(part);
+            rest = end;
+        };
+        put(&[0x80, protocol]);
+        if framed {
+            put(&[0x95]);
+            put(&length);
+        }
+        put(&out);
+        Ok(())
+    })
+    .ok()
+}
+
+struct Pickler {
+    out: Vec<u8>,
+    /// What has been written and may be referred to, by identity: all of it is alive, being part of one value.
+    memo: Vec<*mut ffi::PyObject>,
+    depth: usize,
+}
+
+/// `None` says that `pickle` must do it.
+impl Pickler {
+    fn save(&mut self, value: &Bound<'_, PyAny>) -> Option<()> {
+        if self.out.len() > LONGEST {
+            return None;
+        }
+        if value.is_none() {
+            self.out.push(b'N');
+        } else if let Ok(truth) = value.cast_exact::<PyBool>() {
+            self.out.push(if truth.is_true() { 0x88 } else { 0x89 });
+        } else if let Ok(integer) = value.cast_exact::<PyInt>() {
+            self.integer(integer.extract().ok()?);
+        } else if let Ok(float) = value.cast_exact::<PyFloat>() {
+            self.out.push(b'G');
+            self.out.extend(float.value().to_be_bytes());
+        } else if !self.recall(value)? {
+            return self.save_new(value);
+        }
+        Some(())
+    }
+
+    fn save_new(&mut self, value: &Bound<'_, PyAny>) -> Option<()> {
+        if let Ok(text) = value.cast_exact::<PyString>() {
+            // Lone surrogates are `pickle`'s business.
+            self.sized(0x8c, b'X', text.to_str().ok()?.as_bytes())?;
+            return self.memoize(value);
+        }
+        if let Ok(bytes) = value.cast_exact::<PyBytes>() {
+            self.sized(b'C', b'B', bytes.as_bytes())?;
+            return self.memoize(value);
+        }
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return None;
+        }
+        if let Ok(list) = value.cast_exact::<PyList>() {
+            self.out.push(b']');
+            self.memoize(value)?;
+            // APPEND, APPENDS
+            self.items(list.len(), [b'a', b'e'], |this| list.iter().try_for_each(|item| this.save(&item)))?;
+        } else if let Ok(dict) = value.cast_exact::<PyDict>() {
+            self.out.push(b'}');
+            self.memoize(value)?;
+            // SETITEM, SETITEMS
+            self.items(dict.len(), [b's', b'u'], |this| {
+                dict.iter().try_for_each(|(key, value)| {
+                    this.save(&key)?;
+                    this.save(&value)
+                })
+            })?;
+        } else {
+            self.tuple(value.cast_exact::<PyTuple>().ok()?)?;
+        }
+        self.depth -= 1;
+        Some(())
+    }
+
+    fn tuple(&mut self, tuple: &Bound<'_, PyTuple>) -> Option<()> {
+        let count = tuple.len();
+        if count > 3 {
+            self.out.push(b'(');
+        }
+        tuple.iter().try_for_each(|item| self.save(&item))?;
+        if self.memo.contains(&tuple.as_ptr()) {
+            // It contains itself.
+            return None;
+        }
+        match count {
+            0 => {
+                self.out.push(b')');
+                return Some(());
+            }
+            1 => self.out.push(0x85),
+            2 => self.out.push(0x86),
+            3 => self.out.push(0x87),
+            _ => self.out.push(b't'),
+        }
+        self.memoize(tuple)
+    }
+
+    /// `count` items and the opcode that puts one, or several, into the container before them.
+    fn items(
+        &mut self,
+        count: usize,
+        [one, several]: [u8; 2],
+        save: impl FnOnce(&mut Self) -> Option<()>,
+    ) -> Option<()> {
+        // `pickle` puts in so many at a time; this many do not fit.
+        if count >= 1000 {
+            return None;
+        }
+        if count > 1 {
+            self.out.push(b'(');
+        }
+        save(self)?;
+        match count {
+            0 => {}
+            1 => self.out.push(one),
+            _ => self.out.push(several),
+        }
+        Some(())
+    }
+
+    /// Refers to what has been written before; returns whether it has been.
+    fn recall(&mut self, value: &Bound<'_, PyAny>) -> Option<bool> {
+        let Some(index) = self.memo.iter().position(|known| *known == value.as_ptr()) else { return Some(false) };
+        // BINGET
+        self.out.extend([b'h', u8::try_from(index).ok()?]);
+        Some(true)
+    }
+
+    fn memoize(&mut self, value: &Bound<'_, PyAny>) -> Option<()> {
+        if self.memo.len() == MOST {
+            return None;
+        }
+        self.memo.push(value.as_ptr());
+        self.out.push(0x94);
+        Some(())
+    }
+
+    /// Bytes after their length, which takes one byte or four.
+    fn sized(&mut self, short: u8, long: u8, bytes: &[u8]) -> Option<()> {
+        if let Ok(length) = u8::try_from(bytes.len()) {
+            self.out.extend([short, length]);
+        } else if bytes.len() <= LONGEST {
+            self.out.push(long);
+            self.out.extend(u32::try_from(bytes.len()).ok()?.to_le_bytes());
+        } else {
+            return None;
+        }
+        self.out.extend(bytes);
+        Some(())
+    }
+
+    fn integer(&mut self, value: i64) {
+        if let Ok(byte) = u8::try_from(value) {
+            // BININT1
+            self.out.extend([b'K', byte]);
+        } else if let Ok(two) = u16::try_from(value) {
+            // BININT2
+            self.out.push(b'M');
+            self.out.extend(two.to_le_bytes());
+        } else if let Ok(four) = i32::try_from(value) {
+            // BININT
+            self.out.push(b'J');
+            self.out.extend(four.to_le_bytes());
+        } else {
+            // LONG1: no more bytes than the sign needs.
+            let bytes = value.to_le_bytes();
+            let spare = if value < 0 { value.leading_ones() } else { value.leading_zeros() }.saturating_sub(1) / 8;
+            let used = bytes.len() - usize::try_from(spare).unwrap_or_default();
+            self.out.extend([0x8a, u8::try_from(used).unwrap_or_default()]);
+            self.out.extend(&bytes[..used]);
+        }
+    }
+}
