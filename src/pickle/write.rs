@@ -6,8 +6,8 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyT
 
 use super::{LONGEST, PROTOCOLS};
 
-/// How many values may be remembered: they are searched one by one.
-const MOST: usize = 96;
+/// How many values may be remembered: those that one byte can refer to.
+const MOST: usize = 256;
 /// How deep containers may be nested.
 const DEEPEST: usize = 16;
 /// Fewer bytes stand without a frame around them.
@@ -154,6 +154,12 @@ impl Pickler {
 
     /// Refers to what has been written before; returns whether it has been.
     fn recall(&mut self, value: &Bound<'_, PyAny>) -> Option<bool> {
+        // SAFETY: the object is alive, and the GIL is held.
+        let references = unsafe { ffi::Py_REFCNT(value.as_ptr()) };
+        // What only its container and we ourselves refer to has been nowhere else.
+        if references <= 2 {
+            return Some(false);
+        }
         let Some(index) = self.memo.iter().position(|known| *known == value.as_ptr()) else { return Some(false) };
         // BINGET
         self.out.extend([b'h', u8::try_from(index).ok()?]);
