@@ -47,6 +47,8 @@ fn _core(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(__getattr__, module)?)?;
     module.add_function(wrap_pyfunction!(injection::_panic_next, module)?)?;
     let hooks = PyDict::new(py);
+    hooks.set_item("before", wrap_pyfunction!(fork::before_fork, module)?)?;
+    hooks.set_item("after_in_parent", wrap_pyfunction!(fork::after_fork_in_parent, module)?)?;
     hooks.set_item("after_in_child", wrap_pyfunction!(fork::after_fork_in_child, module)?)?;
     PyModule::import(py, "os")?.getattr("register_at_fork")?.call((), Some(&hooks))?;
     Ok(())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import django
@@ -273,9 +272,8 @@ class TlsOptions(NamedTuple):
         return f"<TlsOptions verify={self.verify} check_hostname={self.check_hostname} min_version={self.min_version}>"
 
 
-# Only what is used of a dataclass: generating the rest would be a tenth of the package's import time.
-@dataclass(frozen=True, slots=True, eq=False, repr=False, match_args=False)
-class ConnectionOptions:
+# A dataclass of so many fields would be a tenth of the package's import time.
+class ConnectionOptions(NamedTuple):
     """Every connection option, normalised; times in seconds, sizes in bytes, ``None`` for no limit.
 
     ``keepalive`` is ``None`` without TCP keepalive, ``tls`` is ``None`` without TLS, and ``given`` holds the names
@@ -355,7 +353,7 @@ class ConnectionOptions:
         )
         values["credentials"] = values["credential_provider"]
         values["tls"] = _tls(values, given) if values["ssl"] else None
-        return cls(given=given, **{name: values[name] for name in cls.__slots__ if name != "given"})
+        return cls(given=given, **{name: values[name] for name in cls._fields if name != "given"})
 
 
 def _tls(values: Mapping[str, Any], given: frozenset[str]) -> TlsOptions:

@@ -9,7 +9,7 @@ use std::time::Instant;
 use redis::Cmd;
 use socket2::{Domain, Protocol, Socket as RawSocket, TcpKeepalive, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixSocket, UnixStream};
 use tokio::time::timeout_at;
 
 use super::answer::Answer;
@@ -75,8 +75,7 @@ async fn establish(
     match &config.address {
         Address::Unknown => Err(Error::new(Kind::Connection, "the server's address is not known")),
         Address::Unix { path } => {
-            let mut stream = UnixStream::connect(path).await.map_err(|error| Error::io("connecting failed", &error))?;
-            let watch = Watch::new(stream.as_raw_fd());
+            let (mut stream, watch) = dial_unix(path).await.map_err(|error| Error::io("connecting failed", &error))?;
             let (link, answers) = introduce(&mut stream, config, &credentials, questions).await?;
             let stream = stream.into_std().map_err(|error| Error::io("connecting failed", &error))?;
             let connection = finish(config, RawSocket::from(stream), None, link)?;
@@ -132,11 +131,6 @@ fn finish(
 struct Watch(RawFd);
 
 impl Watch {
-    fn new(fd: RawFd) -> Self {
-        fork::opened(fd);
-        Self(fd)
-    }
-
     /// A [`Socket`] keeps it there from now on.
     fn hand_over(self) {
         std::mem::forget(self);
@@ -147,6 +141,12 @@ impl Drop for Watch {
     fn drop(&mut self) {
         fork::closed(self.0);
     }
+}
+
+async fn dial_unix(path: &str) -> io::Result<(UnixStream, Watch)> {
+    let socket = fork::listed(UnixSocket::new_stream).await?;
+    let watch = Watch(socket.as_raw_fd());
+    Ok((socket.connect(path).await?, watch))
 }
 
 async fn dial(
@@ -162,8 +162,10 @@ async fn dial(
     for (index, address) in addresses.iter().enumerate() {
         let left = u32::try_from(addresses.len() - index).unwrap_or(1);
         let dialling = async {
-            let socket = prepared(config, *address)?;
-            let watch = Watch::new(socket.as_raw_fd());
+            let open = || RawSocket::new(Domain::for_address(*address), Type::STREAM, Some(Protocol::TCP));
+            let socket = fork::listed(open).await?;
+            let watch = Watch(socket.as_raw_fd());
+            prepare(&socket, config)?;
             let stream = TcpSocket::from_std_stream(socket.into()).connect(*address).await?;
             Ok::<_, io::Error>((stream, watch))
         };
@@ -182,21 +184,20 @@ async fn dial(
     Err(last)
 }
 
-fn prepared(config: &Config, address: SocketAddr) -> io::Result<RawSocket> {
-    let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+fn prepare(socket: &RawSocket, config: &Config) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
     if let Some(options) = &config.keepalive {
         socket.set_tcp_keepalive(&TcpKeepalive::new())?;
         for (option, value) in options {
-            set_tcp_option(&socket, *option, *value)?;
+            set_tcp_option(socket, *option, *value)?;
         }
     }
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Some(limit) = config.tcp_user_timeout {
         socket.set_tcp_user_timeout(Some(limit))?;
     }
-    Ok(socket)
+    Ok(())
 }
 
 /// `socket_keepalive_options` names options by number, as Python's `socket` does.

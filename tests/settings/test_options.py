@@ -51,7 +51,7 @@ def fault(options: dict[str, Any], topology: Any = "standalone") -> str:
 
 def test_defaults() -> None:
     parsed = ConnectionOptions.parse({}, lib_version="1.2")
-    shown = {name: getattr(parsed, name) for name in ConnectionOptions.__slots__}
+    shown = {name: getattr(parsed, name) for name in ConnectionOptions._fields}
     assert shown == {
         "username": None,
         "password": None,
