@@ -1,13 +1,13 @@
 //! Values as bytes and back: integers as digits, everything else through serializer and compressor.
 
 use pyo3::exceptions::PyException;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyString};
 
 use crate::compression::{Fault, Format};
 use crate::compressors::{self, Native};
 use crate::errors::{Error, Kind};
+use crate::imports::intern;
 use crate::{errors, imports, pickle};
 
 /// Python itself converts no longer integers between `int` and `str`.

@@ -1,12 +1,13 @@
 //! A command about to be sent, as a declaration builds it.
 
+use pyo3::PyTraverseError;
 use pyo3::exceptions::PyException;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
-use pyo3::{PyTraverseError, intern};
 
 use crate::errors::{self, Kind};
+use crate::imports::intern;
 use crate::spec::Spec;
 
 /// A command about to be sent: what follows the name, and what becomes of the reply.

@@ -5,8 +5,9 @@
 //! taken before a fork would be held while the interpreter runs other handlers, and may switch threads.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -21,44 +22,73 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 /// Forks of this process that have begun, and that are over.
 static BEGUN: AtomicU64 = AtomicU64::new(0);
 static OVER: AtomicU64 = AtomicU64::new(0);
-/// A bit for each descriptor that is a socket of ours.
-static SOCKETS: [AtomicU64; DESCRIPTORS / 64] = [const { AtomicU64::new(0) }; DESCRIPTORS / 64];
+/// The identity of each descriptor that is a socket of ours. The memory is the system's until it is written to.
+static SOCKETS: [AtomicU64; DESCRIPTORS] = [const { AtomicU64::new(0) }; DESCRIPTORS];
+/// The highest number in use so far.
+static HIGHEST: AtomicUsize = AtomicUsize::new(0);
 
 /// How many forks lie between this process and the one that loaded the module.
 pub(crate) fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-fn bit(fd: RawFd) -> Option<(&'static AtomicU64, u64)> {
-    let fd = usize::try_from(fd).ok()?;
-    Some((SOCKETS.get(fd / 64)?, 1 << (fd % 64)))
+/// A descriptor's place on the list. It is left after the descriptor is closed: then the number may be somebody else's,
+/// but not the identity.
+pub(crate) struct Listed {
+    fd: RawFd,
+    identity: u64,
 }
 
-pub(crate) fn opened(fd: RawFd) {
-    if let Some((word, bit)) = bit(fd) {
-        word.fetch_or(bit, Ordering::Relaxed);
+impl Listed {
+    pub(crate) fn new(fd: RawFd) -> Self {
+        let identity = identity(fd);
+        if let Some(place) = place(fd) {
+            place.store(identity, Ordering::SeqCst);
+            HIGHEST.fetch_max(usize::try_from(fd).unwrap_or_default(), Ordering::SeqCst);
+        }
+        Self { fd, identity }
     }
 }
 
-/// To be called before the descriptor is closed: afterwards its number may be somebody else's.
-pub(crate) fn closed(fd: RawFd) {
-    if let Some((word, bit)) = bit(fd) {
-        word.fetch_and(!bit, Ordering::Relaxed);
+impl Drop for Listed {
+    fn drop(&mut self) {
+        if let Some(place) = place(self.fd) {
+            // Whoever has the number by now keeps its place.
+            let _ = place.compare_exchange(self.identity, 0, Ordering::SeqCst, Ordering::SeqCst);
+        }
     }
+}
+
+fn place(fd: RawFd) -> Option<&'static AtomicU64> {
+    SOCKETS.get(usize::try_from(fd).ok()?)
+}
+
+/// The inode of an open descriptor, and that it is one. Where sockets have none, it is the same for all of them.
+fn identity(fd: RawFd) -> u64 {
+    let mut status = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `status` is as large as the call needs, and is read only if the call has filled it.
+    let inode = unsafe {
+        if libc::fstat(fd, status.as_mut_ptr()) != 0 {
+            return 0;
+        }
+        status.assume_init().st_ino
+    };
+    inode << 1 | 1
 }
 
 /// What `open` makes, on the list before any child can have it: threads without the GIL go on while another one forks.
-pub(crate) async fn listed<T: AsRawFd>(open: impl Fn() -> io::Result<T>) -> io::Result<T> {
+/// Bound in this order, the place is given up last.
+pub(crate) async fn listed<T: AsRawFd>(open: impl Fn() -> io::Result<T>) -> io::Result<(Listed, T)> {
     loop {
         let begun = BEGUN.load(Ordering::SeqCst);
         if OVER.load(Ordering::SeqCst) == begun {
             let made = open()?;
-            opened(made.as_raw_fd());
+            let listed = Listed::new(made.as_raw_fd());
             if BEGUN.load(Ordering::SeqCst) == begun {
-                return Ok(made);
+                return Ok((listed, made));
             }
             // A child may have it that does not know of it: it is to be a copy of nothing.
-            closed(made.as_raw_fd());
+            drop(made);
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -78,16 +108,15 @@ pub(crate) fn after_fork_in_parent() {
 pub(crate) fn after_fork_in_child() {
     OVER.store(BEGUN.load(Ordering::SeqCst), Ordering::SeqCst);
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    for (index, word) in SOCKETS.iter().enumerate() {
-        let mut bits = word.swap(0, Ordering::Relaxed);
-        while bits != 0 {
-            let fd = index * 64 + bits.trailing_zeros() as usize;
-            bits &= bits - 1;
-            if let Ok(fd) = RawFd::try_from(fd) {
-                // SAFETY: a descriptor of a socket that this module opened; its owner sees the new generation and
-                // leaves it be.
-                unsafe { libc::close(fd) };
-            }
+    for (fd, place) in SOCKETS.iter().enumerate().take(HIGHEST.load(Ordering::SeqCst) + 1) {
+        let known = place.swap(0, Ordering::SeqCst);
+        if let Ok(fd) = RawFd::try_from(fd)
+            && known != 0
+            && known == identity(fd)
+        {
+            // SAFETY: a descriptor of a socket that this module opened; its owner sees the new generation and leaves
+            // it be.
+            unsafe { libc::close(fd) };
         }
     }
 }

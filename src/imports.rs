@@ -1,18 +1,31 @@
 //! Every Python name that the engine needs, imported when first used.
+//!
+//! Two threads may both be first. A lock would decide between them, and a child that is forked while one holds it would
+//! wait for that thread for ever.
 
+use once_cell::race::OnceBox;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyModule, PyType};
+
+/// A Python string that is made once. (The macro of this name in `pyo3` takes a lock.)
+macro_rules! intern {
+    ($py:expr, $text:literal) => {{
+        static NAME: once_cell::race::OnceBox<pyo3::Py<pyo3::types::PyString>> = once_cell::race::OnceBox::new();
+        let py = $py;
+        NAME.get_or_init(|| Box::new(pyo3::types::PyString::intern(py, $text).unbind())).bind(py)
+    }};
+}
+pub(crate) use intern;
 
 macro_rules! imports {
     ($($(#[$doc:meta])* $name:ident = $module:literal . $attribute:literal;)*) => {
         $($(#[$doc])*
         pub(crate) fn $name(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-            static CELL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-            let found = CELL.get_or_try_init(py, || {
+            static CELL: OnceBox<Py<PyAny>> = OnceBox::new();
+            let found = CELL.get_or_try_init(|| {
                 let module = PyModule::import(py, $module)?.into_any();
                 let found = $attribute.split('.').try_fold(module, |found, name| found.getattr(name))?;
-                Ok::<_, PyErr>(found.unbind())
+                Ok::<_, PyErr>(Box::new(found.unbind()))
             })?;
             Ok(found.bind(py))
         })*

@@ -1,9 +1,9 @@
 //! Made keys: Django's `make_and_validate_key`, natively where the result is beyond doubt.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString, PyType};
 
+use crate::imports::intern;
 use crate::seal::Seal;
 
 /// Longer keys make Django warn (`MEMCACHE_MAX_KEY_LENGTH`).

@@ -11,10 +11,10 @@ use crate::config::Server;
 use crate::control::BoundConnection;
 use crate::engine::Engine;
 use crate::keys::KeyMaker;
-use crate::shortcut::{Shortcut, Shortcuts, Values};
+use crate::shortcut::{Finder, Shortcut, Shortcuts, Values};
 use crate::spec::Spec;
 use crate::tls::Tls;
-use crate::{compressors, fork, imports, injection};
+use crate::{compressors, fork, imports, injection, looped};
 
 /// Names that belong to the native module's interface but are defined in Python are looked up when first asked for.
 #[pyfunction]
@@ -46,6 +46,8 @@ fn _core(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(compressors::decompress, module)?)?;
     module.add_function(wrap_pyfunction!(__getattr__, module)?)?;
     module.add_function(wrap_pyfunction!(injection::_panic_next, module)?)?;
+    looped::prepare(py);
+    let _ = py.get_type::<Finder>();
     let hooks = PyDict::new(py);
     hooks.set_item("before", wrap_pyfunction!(fork::before_fork, module)?)?;
     hooks.set_item("after_in_parent", wrap_pyfunction!(fork::after_fork_in_parent, module)?)?;

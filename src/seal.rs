@@ -1,10 +1,10 @@
 //! Whether methods are still the ones that were written: not overridden in a subclass, not patched on a class or on an
 //! instance. Only then may a native shortcut stand in for them.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
+use crate::imports::intern;
 use crate::sync::Mutex;
 
 /// How many classes a seal remembers as intact.

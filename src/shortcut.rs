@@ -4,7 +4,6 @@
 //! After every wait for the server the processor's caches are cold, so each detour costs several times what its
 //! instructions say.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyNotImplemented, PyString, PyType};
 
@@ -13,6 +12,7 @@ use crate::batch::Batch;
 use crate::codec::Codec;
 use crate::engine::{Engine, Outgoing};
 use crate::errors::{self, Error, Kind, guarded};
+use crate::imports::intern;
 use crate::keys::KeyMaker;
 use crate::request::{self, Request};
 use crate::seal::Seal;
@@ -518,7 +518,7 @@ impl Values {
 
 /// Makes values of raw replies to GET.
 #[pyclass(frozen, module = "django_cachex._core")]
-struct Finder {
+pub(crate) struct Finder {
     shortcut: Py<Shortcut>,
     default: Py<PyAny>,
 }

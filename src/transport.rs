@@ -7,24 +7,25 @@ use std::time::Duration;
 
 use rustls::ClientConnection;
 
-use crate::fork;
+use crate::fork::{self, Listed};
 use crate::wire::Output;
 
 /// A file descriptor that is closed when dropped, except in a forked child: there it is the parent's, and
 /// [`fork::after_in_child`] has closed the child's copy already.
 pub(crate) struct Socket {
-    socket: ManuallyDrop<socket2::Socket>,
+    inner: ManuallyDrop<socket2::Socket>,
     generation: u64,
+    /// Dropped after the socket is closed.
+    _listed: Listed,
 }
 
 impl Socket {
-    pub(crate) fn new(socket: socket2::Socket) -> Self {
-        fork::opened(socket.as_raw_fd());
-        Self { socket: ManuallyDrop::new(socket), generation: fork::generation() }
+    pub(crate) fn new(socket: socket2::Socket, listed: Listed) -> Self {
+        Self { inner: ManuallyDrop::new(socket), generation: fork::generation(), _listed: listed }
     }
 
     pub(crate) fn fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
+        self.inner.as_raw_fd()
     }
 
     pub(crate) fn is_ours(&self) -> bool {
@@ -35,9 +36,8 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.is_ours() {
-            fork::closed(self.fd());
             // SAFETY: dropped once, here, and not used afterwards.
-            unsafe { ManuallyDrop::drop(&mut self.socket) };
+            unsafe { ManuallyDrop::drop(&mut self.inner) };
         }
     }
 }
@@ -46,7 +46,7 @@ impl std::ops::Deref for Socket {
     type Target = socket2::Socket;
 
     fn deref(&self) -> &socket2::Socket {
-        &self.socket
+        &self.inner
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use super::answer::Answer;
 use super::{handshake, hooks};
 use crate::config::{Address, Config};
 use crate::errors::{Error, Kind, Result};
-use crate::fork;
+use crate::fork::{self, Listed};
 use crate::injection::{self, Point};
 use crate::node::Connection;
 use crate::tls;
@@ -75,19 +75,17 @@ async fn establish(
     match &config.address {
         Address::Unknown => Err(Error::new(Kind::Connection, "the server's address is not known")),
         Address::Unix { path } => {
-            let (mut stream, watch) = dial_unix(path).await.map_err(|error| Error::io("connecting failed", &error))?;
+            let (listed, mut stream) = dial_unix(path).await.map_err(|error| Error::io("connecting failed", &error))?;
             let (link, answers) = introduce(&mut stream, config, &credentials, questions).await?;
             let stream = stream.into_std().map_err(|error| Error::io("connecting failed", &error))?;
-            let connection = finish(config, RawSocket::from(stream), None, link)?;
-            watch.hand_over();
+            let connection = finish(config, RawSocket::from(stream), listed, None, link)?;
             Ok((connection, answers))
         }
         Address::Tcp { host, port } => {
-            let (mut stream, watch) = dial(config, host, *port, deadline).await?;
+            let (listed, mut stream) = dial(config, host, *port, deadline).await?;
             let Some(tls) = &config.tls else {
                 let (link, answers) = introduce(&mut stream, config, &credentials, questions).await?;
-                let connection = finish(config, into_raw(stream)?, None, link)?;
-                watch.hand_over();
+                let connection = finish(config, into_raw(stream)?, listed, None, link)?;
                 return Ok((connection, answers));
             };
             let connector = tokio_rustls::TlsConnector::from(tls.config());
@@ -95,8 +93,7 @@ async fn establish(
                 connector.connect(tls.server_name(host)?, stream).await.map_err(|error| tls_failure(&error))?;
             let (link, answers) = introduce(&mut stream, config, &credentials, questions).await?;
             let (stream, session) = stream.into_inner();
-            let connection = finish(config, into_raw(stream)?, Some(session), link)?;
-            watch.hand_over();
+            let connection = finish(config, into_raw(stream)?, listed, Some(session), link)?;
             Ok((connection, answers))
         }
     }
@@ -116,10 +113,11 @@ fn into_raw(stream: TcpStream) -> Result<RawSocket> {
 fn finish(
     config: &Config,
     socket: RawSocket,
+    listed: Listed,
     tls: Option<rustls::ClientConnection>,
     link: Link<()>,
 ) -> Result<Connection> {
-    let mut transport = Transport::new(Socket::new(socket), tls);
+    let mut transport = Transport::new(Socket::new(socket, listed), tls);
     transport
         .make_blocking()
         .and_then(|()| transport.set_receive_timeout(config.socket_timeout))
@@ -127,26 +125,9 @@ fn finish(
     Ok(Connection { transport, link, used: Instant::now() })
 }
 
-/// Keeps a descriptor on the list of those that a forked child closes, while tokio owns it.
-struct Watch(RawFd);
-
-impl Watch {
-    /// A [`Socket`] keeps it there from now on.
-    fn hand_over(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        fork::closed(self.0);
-    }
-}
-
-async fn dial_unix(path: &str) -> io::Result<(UnixStream, Watch)> {
-    let socket = fork::listed(UnixSocket::new_stream).await?;
-    let watch = Watch(socket.as_raw_fd());
-    Ok((socket.connect(path).await?, watch))
+async fn dial_unix(path: &str) -> io::Result<(Listed, UnixStream)> {
+    let (listed, socket) = fork::listed(UnixSocket::new_stream).await?;
+    Ok((listed, socket.connect(path).await?))
 }
 
 async fn dial(
@@ -154,7 +135,7 @@ async fn dial(
     host: &str,
     port: u16,
     deadline: Option<tokio::time::Instant>,
-) -> Result<(TcpStream, Watch)> {
+) -> Result<(Listed, TcpStream)> {
     let found =
         tokio::net::lookup_host((host, port)).await.map_err(|error| Error::io("name resolution failed", &error))?;
     let addresses: Vec<SocketAddr> = found.collect();
@@ -163,11 +144,10 @@ async fn dial(
         let left = u32::try_from(addresses.len() - index).unwrap_or(1);
         let dialling = async {
             let open = || RawSocket::new(Domain::for_address(*address), Type::STREAM, Some(Protocol::TCP));
-            let socket = fork::listed(open).await?;
-            let watch = Watch(socket.as_raw_fd());
+            let (listed, socket) = fork::listed(open).await?;
             prepare(&socket, config)?;
             let stream = TcpSocket::from_std_stream(socket.into()).connect(*address).await?;
-            Ok::<_, io::Error>((stream, watch))
+            Ok::<_, io::Error>((listed, stream))
         };
         // One silent address must not use up the time of those after it.
         let share = deadline.map(|deadline| deadline.saturating_duration_since(tokio::time::Instant::now()) / left);

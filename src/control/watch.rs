@@ -9,7 +9,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
 use crate::errors::Error;
-use crate::fork;
+use crate::fork::Listed;
 use crate::transport::Transport;
 
 /// Dropped, it ends the watch.
@@ -22,7 +22,7 @@ impl Drop for Watch {
 }
 
 /// A second descriptor of the socket, so that closing the first does not pull it from under the runtime.
-struct Copy(OwnedFd);
+struct Copy(OwnedFd, #[expect(dead_code, reason = "dropped after the descriptor")] Listed);
 
 impl AsRawFd for Copy {
     fn as_raw_fd(&self) -> i32 {
@@ -30,16 +30,11 @@ impl AsRawFd for Copy {
     }
 }
 
-impl Drop for Copy {
-    fn drop(&mut self) {
-        fork::closed(self.0.as_raw_fd());
-    }
-}
-
 /// Calls `readable` on the control plane whenever something has arrived, until it returns false.
 pub(crate) fn watch(transport: &Transport, mut readable: impl FnMut() -> bool + Send + 'static) -> io::Result<Watch> {
-    let copy = Copy(transport.duplicate()?);
-    fork::opened(copy.as_raw_fd());
+    let copy = transport.duplicate()?;
+    let listed = Listed::new(copy.as_raw_fd());
+    let copy = Copy(copy, listed);
     let over = Arc::new(Notify::new());
     let ended = over.clone();
     let watching = async move {

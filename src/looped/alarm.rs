@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -11,6 +10,7 @@ use super::lease::{Inner, Lease, Phase};
 use super::waiter::Waiter;
 use crate::errors::Error;
 use crate::imports;
+use crate::imports::intern;
 
 /// Timers that fire this close to the moment are precise enough: loops round to their own clock.
 const SLACK: Duration = Duration::from_millis(2);

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::{PyTraverseError, intern};
 
 use super::future;
 use crate::errors::{Error, Result, contained};
 use crate::imports;
+use crate::imports::intern;
 use crate::sync::Mutex;
 use crate::topology::Topology;
 
 /// Told of the end of a search, on the loop: goes on, or fails the future.
 #[pyclass(frozen, module = "django_cachex._core")]
-struct Found {
+pub(super) struct Found {
     future: Py<PyAny>,
     /// Called if the servers were found.
     proceed: Py<PyAny>,
@@ -101,7 +102,7 @@ pub(crate) type Work = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send 
 
 /// Work that gives a future, whose outcome becomes another's.
 #[pyclass(frozen, module = "django_cachex._core")]
-struct Chained {
+pub(super) struct Chained {
     work: Mutex<Option<Work>>,
     future: Py<PyAny>,
 }

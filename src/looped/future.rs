@@ -1,6 +1,6 @@
 //! What happens to an `asyncio.Future` that somebody may have given up meanwhile.
 
-use pyo3::intern;
+use crate::imports::intern;
 use pyo3::prelude::*;
 
 /// Whether nobody waits for it any more.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::{PyTraverseError, intern};
 
 use super::dispatch;
 use super::found::when_found;
@@ -13,6 +13,7 @@ use super::future;
 use super::waiter::Waiter;
 use crate::errors::contained;
 use crate::imports;
+use crate::imports::intern;
 use crate::retry::Failure;
 use crate::spread::{Group, Shape, Spread};
 use crate::sync::Mutex;

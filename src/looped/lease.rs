@@ -5,11 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pyo3::PyTraverseError;
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
-use pyo3::{PyTraverseError, intern};
 
 use super::dispatch;
 use super::leases::sweep;
@@ -17,6 +17,7 @@ use super::open::Open;
 use super::waiter::Waiter;
 use crate::control::Watch;
 use crate::errors::{Error, Kind, contained};
+use crate::imports::intern;
 use crate::node::{Connection, FRESH, Node, State};
 use crate::retry::Failure;
 use crate::sync::Mutex;

@@ -1,10 +1,10 @@
 //! The leases on a node, by loop: found again, and swept when their loops are over.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 
 use super::lease::Lease;
+use crate::imports::intern;
 use crate::node::State;
 use crate::sync::Mutex;
 

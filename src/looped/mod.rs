@@ -15,7 +15,6 @@ mod waiter;
 use std::sync::Arc;
 use std::time::Instant;
 
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::errors::{Error, Kind};
@@ -28,9 +27,17 @@ pub(crate) use found::once_found;
 pub(crate) use gather::submit_batch;
 pub(crate) use leases::{Leases, sweep};
 
-use found::when_found;
+use crate::imports::intern;
+use found::{Chained, Found, when_found};
+use gather::Gather;
 use lease::Lease;
 use waiter::{Resend, Waiter};
+
+/// Makes the classes that are not in the module: at their first use a fork might come between.
+pub(crate) fn prepare(py: Python<'_>) {
+    let _ = (py.get_type::<Chained>(), py.get_type::<Found>(), py.get_type::<Gather>());
+    let _ = (py.get_type::<Lease>(), py.get_type::<Resend>());
+}
 
 /// Gives up the running loop's connection to `node`.
 pub(crate) fn release(py: Python<'_>, node: &Arc<Node>) -> PyResult<()> {

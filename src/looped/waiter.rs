@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::{PyTraverseError, intern};
 
 use super::gather::Part;
 use super::{dispatch, find_first, future};
 use crate::errors::Error;
 use crate::imports;
+use crate::imports::intern;
 use crate::node::Node;
 use crate::reply::Origin;
 use crate::request::Request;

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use once_cell::race::OnceBox;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
@@ -84,7 +85,7 @@ fn read_directory(directory: &Path) -> Result<Vec<CertificateDer<'static>>, Stri
 
 /// The system's authorities, read once per process.
 fn system() -> Result<Arc<RootCertStore>, Refusal> {
-    static READ: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    static READ: OnceBox<Arc<RootCertStore>> = OnceBox::new();
     if let Some(store) = READ.get() {
         return Ok(store.clone());
     }
@@ -97,5 +98,5 @@ fn system() -> Result<Arc<RootCertStore>, Refusal> {
         let text = format!("not given, and the system has no trusted certificates{reason}");
         return Err(Refusal::new("ssl_ca_certs", text));
     }
-    Ok(READ.get_or_init(|| Arc::new(store)).clone())
+    Ok(READ.get_or_init(|| Box::new(Arc::new(store))).clone())
 }
