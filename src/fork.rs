@@ -52,7 +52,11 @@ impl Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        if let Some(place) = place(self.fd) {
+        // The kernel copies the descriptors before the memory: what is closed in between is still the child's to close.
+        // A place that is kept does no harm: the number is soon somebody else's, but never the identity.
+        if !is_under_way()
+            && let Some(place) = place(self.fd)
+        {
             // Whoever has the number by now keeps its place.
             let _ = place.compare_exchange(self.identity, 0, Ordering::SeqCst, Ordering::SeqCst);
         }
@@ -61,6 +65,11 @@ impl Drop for Listed {
 
 fn place(fd: RawFd) -> Option<&'static AtomicU64> {
     SOCKETS.get(usize::try_from(fd).ok()?)
+}
+
+/// Whether this process is being forked.
+fn is_under_way() -> bool {
+    OVER.load(Ordering::SeqCst) != BEGUN.load(Ordering::SeqCst)
 }
 
 /// The inode of an open descriptor, and that it is one. Where sockets have none, it is the same for all of them.
@@ -81,7 +90,7 @@ fn identity(fd: RawFd) -> u64 {
 pub(crate) async fn listed<T: AsRawFd>(open: impl Fn() -> io::Result<T>) -> io::Result<(Listed, T)> {
     loop {
         let begun = BEGUN.load(Ordering::SeqCst);
-        if OVER.load(Ordering::SeqCst) == begun {
+        if !is_under_way() {
             let made = open()?;
             let listed = Listed::new(made.as_raw_fd());
             if BEGUN.load(Ordering::SeqCst) == begun {
