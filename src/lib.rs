@@ -67,3 +67,5 @@ mod tls;
 mod topology;
 #[cfg(feature = "python")]
 mod transport;
+#[cfg(feature = "python")]
+mod values;

@@ -11,9 +11,10 @@ use crate::config::Server;
 use crate::control::BoundConnection;
 use crate::engine::Engine;
 use crate::keys::KeyMaker;
-use crate::shortcut::{Finder, Shortcut, Shortcuts, Values};
+use crate::shortcut::{Shortcut, Shortcuts};
 use crate::spec::Spec;
 use crate::tls::Tls;
+use crate::values::{Finder, Values};
 use crate::{compressors, fork, imports, injection, looped};
 
 /// Names that belong to the native module's interface but are defined in Python are looked up when first asked for.

@@ -18,6 +18,7 @@ use crate::request::{self, Request};
 use crate::seal::Seal;
 use crate::spec::{Merge, Sharding, Spec};
 use crate::spread::Shape;
+use crate::values::{Finder, Values, unexpected};
 
 /// What the shortcuts of all clients have in common.
 #[pyclass(frozen, module = "django_cachex._core")]
@@ -103,6 +104,11 @@ impl Shortcut {
             return Ok(None);
         }
         common.keys.get().valid(cache, key, version)
+    }
+
+    /// The codec, if nothing between `cache` and it has been replaced.
+    pub(crate) fn codec(&self, cache: &Bound<'_, PyAny>) -> PyResult<Option<&Codec>> {
+        Ok(self.is_open(cache, &self.common.get().client)?.then(|| self.codec.get()))
     }
 
     /// Whether cache and client are as they were written.
@@ -318,7 +324,11 @@ impl Shortcut {
 
     /// The value of a raw reply to GET, or `default`.
     #[pyo3(signature = (data, default, /))]
-    fn found<'py>(&self, data: &Bound<'py, PyAny>, default: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn found<'py>(
+        &self,
+        data: &Bound<'py, PyAny>,
+        default: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         if data.is_none() {
             return Ok(default.clone());
         }
@@ -441,97 +451,5 @@ impl Shortcut {
         let request = self.set_many_request(cache, data, timeout, version, engine)?;
         let Some(request) = request else { return Ok(None) };
         guarded(|| engine.submit_any(cache.py(), request)).map(Some)
-    }
-}
-
-/// A cache's `encode` and `decode`, without the methods between while these are as they were written.
-#[pyclass(frozen, module = "django_cachex._core")]
-pub(crate) struct Values {
-    shortcut: Py<Shortcut>,
-    cache: Py<PyAny>,
-}
-
-impl Values {
-    /// The codec, unless `encode` or `decode` of cache or client has been replaced.
-    fn codec(&self, py: Python<'_>) -> PyResult<Option<&Codec>> {
-        let shortcut = self.shortcut.get();
-        let open = shortcut.is_open(self.cache.bind(py), &shortcut.common.get().client)?;
-        Ok(open.then(|| shortcut.codec.get()))
-    }
-
-    fn value<'py>(&self, codec: Option<&Codec>, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let py = reply.py();
-        if reply.is_none() {
-            return Ok(reply.clone());
-        }
-        if !reply.is_exact_instance_of::<PyBytes>() {
-            return Err(unexpected(reply));
-        }
-        match codec {
-            Some(codec) => codec.decode(reply),
-            None => self.cache.bind(py).call_method1(intern!(py, "decode"), (reply,)),
-        }
-    }
-}
-
-fn unexpected(reply: &Bound<'_, PyAny>) -> PyErr {
-    match reply.get_type().qualname() {
-        Ok(name) => Error::new(Kind::Response, format!("unexpected reply of type {name}")).into(),
-        Err(error) => error,
-    }
-}
-
-#[pymethods]
-impl Values {
-    /// What is stored for a value.
-    #[pyo3(signature = (value, /))]
-    fn encode<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let py = value.py();
-        match self.codec(py)? {
-            Some(codec) => codec.encode(value),
-            None => self.cache.bind(py).call_method1(intern!(py, "encode"), (value,)),
-        }
-    }
-
-    /// The value that a string reply stands for, `None` for the server's nil.
-    #[pyo3(signature = (reply, /))]
-    fn one<'py>(&self, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.value(self.codec(reply.py())?, reply)
-    }
-
-    /// The values that an array reply stands for.
-    #[pyo3(signature = (reply, /))]
-    fn all<'py>(&self, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        let py = reply.py();
-        let Ok(items) = reply.cast::<PyList>() else { return Err(unexpected(reply)) };
-        let codec = self.codec(py)?;
-        let values = items.iter().map(|item| self.value(codec, &item)).collect::<PyResult<Vec<_>>>()?;
-        PyList::new(py, values)
-    }
-
-    // The signature is PyO3's.
-    #[allow(clippy::needless_pass_by_value)]
-    fn __traverse__(&self, visit: pyo3::gc::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
-        visit.call(&self.cache)
-    }
-}
-
-/// Makes values of raw replies to GET.
-#[pyclass(frozen, module = "django_cachex._core")]
-pub(crate) struct Finder {
-    shortcut: Py<Shortcut>,
-    default: Py<PyAny>,
-}
-
-#[pymethods]
-impl Finder {
-    fn __call__<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.shortcut.get().found(data, self.default.bind(data.py()))
-    }
-
-    // The signature is PyO3's.
-    #[allow(clippy::needless_pass_by_value)]
-    fn __traverse__(&self, visit: pyo3::gc::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
-        visit.call(&self.default)
     }
 }

@@ -1,0 +1,99 @@
+//! A cache's values out of stored data and back, without the Python methods between while these are as they were written.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::codec::Codec;
+use crate::errors::{Error, Kind};
+use crate::imports::intern;
+use crate::shortcut::Shortcut;
+
+/// A cache's `encode` and `decode`, without the methods between while these are as they were written.
+#[pyclass(frozen, module = "django_cachex._core")]
+pub(crate) struct Values {
+    pub(crate) shortcut: Py<Shortcut>,
+    pub(crate) cache: Py<PyAny>,
+}
+
+impl Values {
+    /// The codec, unless `encode` or `decode` of cache or client has been replaced.
+    fn codec(&self, py: Python<'_>) -> PyResult<Option<&Codec>> {
+        self.shortcut.get().codec(self.cache.bind(py))
+    }
+
+    fn value<'py>(&self, codec: Option<&Codec>, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = reply.py();
+        if reply.is_none() {
+            return Ok(reply.clone());
+        }
+        if !reply.is_exact_instance_of::<PyBytes>() {
+            return Err(unexpected(reply));
+        }
+        match codec {
+            Some(codec) => codec.decode(reply),
+            None => self.cache.bind(py).call_method1(intern!(py, "decode"), (reply,)),
+        }
+    }
+}
+
+pub(crate) fn unexpected(reply: &Bound<'_, PyAny>) -> PyErr {
+    match reply.get_type().qualname() {
+        Ok(name) => Error::new(Kind::Response, format!("unexpected reply of type {name}")).into(),
+        Err(error) => error,
+    }
+}
+
+#[pymethods]
+impl Values {
+    /// What is stored for a value.
+    #[pyo3(signature = (value, /))]
+    fn encode<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = value.py();
+        match self.codec(py)? {
+            Some(codec) => codec.encode(value),
+            None => self.cache.bind(py).call_method1(intern!(py, "encode"), (value,)),
+        }
+    }
+
+    /// The value that a string reply stands for, `None` for the server's nil.
+    #[pyo3(signature = (reply, /))]
+    fn one<'py>(&self, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.value(self.codec(reply.py())?, reply)
+    }
+
+    /// The values that an array reply stands for.
+    #[pyo3(signature = (reply, /))]
+    fn all<'py>(&self, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let py = reply.py();
+        let Ok(items) = reply.cast::<PyList>() else { return Err(unexpected(reply)) };
+        let codec = self.codec(py)?;
+        let values = items.iter().map(|item| self.value(codec, &item)).collect::<PyResult<Vec<_>>>()?;
+        PyList::new(py, values)
+    }
+
+    // The signature is PyO3's.
+    #[allow(clippy::needless_pass_by_value)]
+    fn __traverse__(&self, visit: pyo3::gc::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.cache)
+    }
+}
+
+/// Makes values of raw replies to GET.
+#[pyclass(frozen, module = "django_cachex._core")]
+pub(crate) struct Finder {
+    pub(crate) shortcut: Py<Shortcut>,
+    pub(crate) default: Py<PyAny>,
+}
+
+#[pymethods]
+impl Finder {
+    fn __call__<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.shortcut.get().found(data, self.default.bind(data.py()))
+    }
+
+    // The signature is PyO3's.
+    #[allow(clippy::needless_pass_by_value)]
+    fn __traverse__(&self, visit: pyo3::gc::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        visit.call(&self.default)
+    }
+}
