@@ -53,7 +53,7 @@ pub(crate) fn home(name: &str) -> Option<(&'static str, &str)> {
         "Redis" | "Valkey" | "RedisCluster" | "ValkeyCluster" | "AsyncRedis" | "AsyncValkey" | "AsyncRedisCluster"
         | "AsyncValkeyCluster" => Some(("django_cachex.client.raw", name)),
         "ConnectionPool" | "BlockingConnectionPool" | "AsyncConnectionPool" | "AsyncBlockingConnectionPool" => {
-            Some(("django_cachex.client.pools", name))
+            Some(("django_cachex.pools", name))
         }
         "ResponseError" => Some(("django_cachex.exceptions", name)),
         "ConnectionError" => Some(("django_cachex.exceptions", "CacheConnectionError")),

@@ -6,6 +6,8 @@ import contextlib
 import importlib
 import inspect
 import pkgutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -132,6 +134,24 @@ def test_modules_say_what_they_export(name: str) -> None:
 @pytest.mark.parametrize("name", EXPORTS)
 def test_exports(name: str) -> None:
     assert set(EXPORTS[name]) <= set(importlib.import_module(name).__all__)
+
+
+# A child for each module, which has imported nothing of ours yet.
+IMPORT_EACH = """
+import importlib, os, sys
+
+for name in sys.argv[1:]:
+    if os.fork() == 0:
+        importlib.import_module(name)
+        os._exit(0)
+    if os.wait()[1]:
+        sys.exit(name)
+"""
+
+
+def test_every_module_may_be_imported_first() -> None:
+    run = subprocess.run([sys.executable, "-c", IMPORT_EACH, *MODULES], check=False, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_star_imports() -> None:

@@ -5,10 +5,6 @@ from typing import Any, final
 from django.core.cache.backends.base import BaseCache
 
 from django_cachex.client.driver_info import DriverInfo as DriverInfo
-from django_cachex.client.pools import AsyncBlockingConnectionPool as AsyncBlockingConnectionPool
-from django_cachex.client.pools import AsyncConnectionPool as AsyncConnectionPool
-from django_cachex.client.pools import BlockingConnectionPool as BlockingConnectionPool
-from django_cachex.client.pools import ConnectionPool as ConnectionPool
 from django_cachex.client.raw import AsyncRedis as AsyncRedis
 from django_cachex.client.raw import AsyncRedisCluster as AsyncRedisCluster
 from django_cachex.client.raw import AsyncValkey as AsyncValkey
@@ -19,6 +15,10 @@ from django_cachex.client.raw import Valkey as Valkey
 from django_cachex.client.raw import ValkeyCluster as ValkeyCluster
 from django_cachex.exceptions import CacheConnectionError, CacheTimeoutError
 from django_cachex.exceptions import ResponseError as ResponseError
+from django_cachex.pools import AsyncBlockingConnectionPool as AsyncBlockingConnectionPool
+from django_cachex.pools import AsyncConnectionPool as AsyncConnectionPool
+from django_cachex.pools import BlockingConnectionPool as BlockingConnectionPool
+from django_cachex.pools import ConnectionPool as ConnectionPool
 
 __all__ = [
     "Batch",

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from django.core.exceptions import ImproperlyConfigured
 
 from django_cachex import option_values as kinds
-from django_cachex.client.pools import (
+from django_cachex.location import split_location
+from django_cachex.options import EVERYWHERE, check_cache_options, split_options
+from django_cachex.pools import (
     PoolHandle,
     async_counterpart,
     resolve_async_pool_class,
     resolve_pool_class,
 )
-from django_cachex.location import split_location
-from django_cachex.options import EVERYWHERE, check_cache_options, split_options
 from django_cachex.redaction import scrub
 from django_cachex.topology import build_engine, check_alike, find_sentinels, handle_urls, server_urls
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from django_cachex import _core
-    from django_cachex.client.pools import AsyncConnectionPool, ConnectionPool
     from django_cachex.options import ConnectionOptions, Topology
+    from django_cachex.pools import AsyncConnectionPool, ConnectionPool
 
 __all__ = ["Settings"]
 

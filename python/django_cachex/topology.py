@@ -8,15 +8,15 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_cachex import _core
 from django_cachex import option_values as kinds
-from django_cachex.client.pools import ConnectionPool
 from django_cachex.location import HIGHEST_PORT, SCHEMES, SENTINEL_PORT, parse_address, parse_url, replica_url
 from django_cachex.options import check_connection_names, read_query
+from django_cachex.pools import ConnectionPool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from django_cachex.client.pools import PoolHandle
     from django_cachex.options import Topology
+    from django_cachex.pools import PoolHandle
 
 __all__ = ["build_engine", "check_alike", "find_sentinels", "handle_urls", "server_urls"]
 

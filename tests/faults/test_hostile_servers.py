@@ -185,6 +185,6 @@ def test_a_large_array_in_small_pieces(
         return spent
 
     took(1000)
-    small, large = min(took(125_000) for _ in range(2)), took(1_000_000)
+    # That the work is linear is counted in src/wire/tests/hostile.rs.
+    small, large = took(125_000), took(1_000_000)
     figure(f"row 24: an array of 1.25 MB in 1 kB pieces {small:.3f} s, of 10 MB {large:.3f} s of client CPU")
-    assert large < 8 * small * 2

@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django_cachex import _core
 from django_cachex.cache import RedisClusterCache, ValkeyClusterCache
 from django_cachex.client import RedisClusterCacheClient, ValkeyClusterCacheClient
-from django_cachex.client.pools import BlockingConnectionPool, ConnectionPool
+from django_cachex.pools import BlockingConnectionPool, ConnectionPool
 from django_cachex.topology import build_engine
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from django_cachex import embedded, embedded_keeper
-from django_cachex.client.pools import ConnectionPool
 from django_cachex.embedded import EmbeddedServer
 from django_cachex.exceptions import CacheConnectionError
 from django_cachex.options import CACHE_OPTIONS
+from django_cachex.pools import ConnectionPool
 from django_cachex.settings import Settings
 
 if TYPE_CHECKING:

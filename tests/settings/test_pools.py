@@ -14,7 +14,7 @@ import valkey
 import valkey.asyncio
 from django.core.exceptions import ImproperlyConfigured
 
-from django_cachex.client.pools import (
+from django_cachex.pools import (
     AsyncBlockingConnectionPool,
     AsyncConnectionPool,
     BlockingConnectionPool,
@@ -165,12 +165,9 @@ def test_hooks_are_only_those_of_subclasses() -> None:
 
 def test_repr_shows_where_and_no_secret() -> None:
     options = {"credential_provider": lambda: SECRET}
-    assert (
-        repr(ConnectionPool.from_url("redis://h:1/2", **options))
-        == "<django_cachex.client.pools.ConnectionPool(h:1/2)>"
-    )
+    assert repr(ConnectionPool.from_url("redis://h:1/2", **options)) == "<django_cachex.pools.ConnectionPool(h:1/2)>"
     handle = AsyncConnectionPool.from_url(f"unix://u:{SECRET}@/run/s")
-    assert repr(handle) == "<django_cachex.client.pools.AsyncConnectionPool(/run/s/0)>"
+    assert repr(handle) == "<django_cachex.pools.AsyncConnectionPool(/run/s/0)>"
 
 
 def test_disconnect() -> None:
@@ -190,7 +187,7 @@ SYNC = [
         for module in ("", ".connection")
         for prefix, native in (("", ConnectionPool), ("Blocking", BlockingConnectionPool))
     ],
-    ("django_cachex.client.pools.BlockingConnectionPool", BlockingConnectionPool),
+    ("django_cachex.pools.BlockingConnectionPool", BlockingConnectionPool),
     (redis.ConnectionPool, ConnectionPool),
     (redis.BlockingConnectionPool, BlockingConnectionPool),
     (valkey.ConnectionPool, ConnectionPool),
@@ -233,16 +230,16 @@ def test_sentinel_pools_are_of_sentinel_backends(package: str) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (OfRedis, "or a subclass of django_cachex.client.pools.ConnectionPool; .*OfRedis is neither"),
+        (OfRedis, "or a subclass of django_cachex.pools.ConnectionPool; .*OfRedis is neither"),
         (int, "builtins.int is neither"),
         (5, "int is neither"),
-        ("django_cachex.client.pools.resolve_pool_class", "function is neither"),
+        ("django_cachex.pools.resolve_pool_class", "function is neither"),
         ("no.such.Pool", "Option 'pool_class': cannot import 'no.such.Pool'"),
         (
             "redis.asyncio.ConnectionPool",
             "must be a sync class; give redis.asyncio.ConnectionPool as 'async_pool_class'",
         ),
-        (AsyncConnectionPool, "must be a sync class; give django_cachex.client.pools.AsyncConnectionPool as"),
+        (AsyncConnectionPool, "must be a sync class; give django_cachex.pools.AsyncConnectionPool as"),
         (redis.sentinel.SentinelConnectionPool, "SentinelConnectionPool is neither"),
     ],
 )

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django_cachex import _core
 from django_cachex.cache import RedisSentinelCache, ValkeySentinelCache
 from django_cachex.client import RedisSentinelCacheClient, ValkeySentinelCacheClient
-from django_cachex.client.pools import AsyncBlockingConnectionPool, ConnectionPool, PoolHandle
+from django_cachex.pools import AsyncBlockingConnectionPool, ConnectionPool, PoolHandle
 from django_cachex.topology import build_engine
 
 if TYPE_CHECKING:

@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from django_cachex._core import Batch, Engine
-    from django_cachex.client.pools import AsyncConnectionPool, ConnectionPool
     from django_cachex.commands.command import Built, Steps
     from django_cachex.options import Topology
+    from django_cachex.pools import AsyncConnectionPool, ConnectionPool
 
 __all__ = ["KeyValueCacheClient", "RedisCacheClient", "ValkeyCacheClient"]
 
