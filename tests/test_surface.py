@@ -139,6 +139,7 @@ def test_exports(name: str) -> None:
 # A child for each module, which has imported nothing of ours yet.
 IMPORT_EACH = """
 import importlib, os, sys
+import django.core.cache, redis, valkey
 
 for name in sys.argv[1:]:
     if os.fork() == 0:
