@@ -1,10 +1,12 @@
 //! Whether methods are still the ones that were written: not overridden in a subclass, not patched on a class or on an
 //! instance. Only then may a native shortcut stand in for them.
 
+use std::ptr;
+
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
-use crate::imports::intern;
 use crate::sync::Mutex;
 
 /// How many classes a seal remembers as intact.
@@ -28,8 +30,7 @@ impl Seal {
 
     /// Whether all sealed methods of `object` are the sealed ones.
     pub(crate) fn holds(&self, object: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let own = object.getattr(intern!(object.py(), "__dict__"))?;
-        self.holds_with(object, own.cast()?)
+        self.holds_with(object, &attributes(object)?)
     }
 
     /// The same, given the object's own attributes.
@@ -67,6 +68,16 @@ impl Seal {
         }
         Ok(true)
     }
+}
+
+/// The attributes that an object has of its own: its `__dict__`.
+pub(crate) fn attributes<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    // SAFETY: it takes any object, and raises AttributeError if this has none. What it returns is ours.
+    let own = unsafe {
+        let own = ffi::PyObject_GenericGetDict(object.as_ptr(), ptr::null_mut());
+        Bound::from_owned_ptr_or_err(object.py(), own)?
+    };
+    Ok(own.cast_into()?)
 }
 
 /// The interpreter's version tag of a class: another one after every change to the class or to one of its bases, 0 for none.

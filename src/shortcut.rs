@@ -15,7 +15,7 @@ use crate::errors::{self, Error, Kind, guarded};
 use crate::imports::intern;
 use crate::keys::KeyMaker;
 use crate::request::{self, Request};
-use crate::seal::Seal;
+use crate::seal::{self, Seal};
 use crate::spec::{Merge, Sharding, Spec};
 use crate::spread::Shape;
 use crate::values::{Finder, Values, unexpected};
@@ -115,10 +115,9 @@ impl Shortcut {
     fn is_open(&self, cache: &Bound<'_, PyAny>, seal: &Seal) -> PyResult<bool> {
         let py = cache.py();
         let client = self.client.bind(py);
-        let own = cache.getattr(intern!(py, "__dict__"))?;
-        let own = own.cast::<PyDict>()?;
+        let own = seal::attributes(cache)?;
         Ok(own.get_item(intern!(py, "_cache"))?.is_some_and(|current| current.is(client))
-            && self.common.get().cache.holds_with(cache, own)?
+            && self.common.get().cache.holds_with(cache, &own)?
             && seal.holds(client)?)
     }
 

@@ -3,7 +3,11 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyList, PyString, PyTuple};
 
+use super::names::Names;
 use super::{LONGEST, PROTOCOLS};
+
+/// What most values need: the lists below grow beyond it.
+const ROOM: usize = 32;
 
 /// The value that `data` is the pickle of, if it consists of plain values.
 pub(crate) fn read<'py>(py: Python<'py>, data: &[u8]) -> Option<Bound<'py, PyAny>> {
@@ -11,7 +15,11 @@ pub(crate) fn read<'py>(py: Python<'py>, data: &[u8]) -> Option<Bound<'py, PyAny
     if data.len() > LONGEST || !PROTOCOLS.contains(protocol) {
         return None;
     }
-    Machine { py, rest: ops, stack: Vec::with_capacity(16), marks: Vec::new(), memo: Vec::with_capacity(16) }.run()
+    let (stack, memo) = (Vec::with_capacity(ROOM), Vec::with_capacity(ROOM));
+    let mut machine = Machine { py, rest: ops, stack, marks: Vec::new(), memo, names: Names::take() };
+    let value = machine.run();
+    machine.names.put_back();
+    value
 }
 
 struct Machine<'py, 'a> {
@@ -21,10 +29,11 @@ struct Machine<'py, 'a> {
     /// How high the stack was.
     marks: Vec<usize>,
     memo: Vec<Bound<'py, PyAny>>,
+    names: Names,
 }
 
 impl<'py, 'a> Machine<'py, 'a> {
-    fn run(mut self) -> Option<Bound<'py, PyAny>> {
+    fn run(&mut self) -> Option<Bound<'py, PyAny>> {
         let py = self.py;
         loop {
             match self.byte()? {
@@ -156,9 +165,24 @@ impl<'py, 'a> Machine<'py, 'a> {
 
     fn text(&mut self, bytes: &[u8]) -> Option<()> {
         // Lone surrogates are `pickle`'s business.
-        let text = std::str::from_utf8(bytes).ok()?;
-        self.stack.push(PyString::new(self.py, text).into_any());
+        let text = if self.is_at_key() {
+            self.names.get(self.py, bytes)?
+        } else {
+            PyString::from_bytes(self.py, bytes).ok()?
+        };
+        self.stack.push(text.into_any());
         Some(())
+    }
+
+    /// Whether what comes next is, most likely, a key of a dict.
+    fn is_at_key(&self) -> bool {
+        let height = self.stack.len();
+        let is_dict = |height: usize| {
+            let top = height.checked_sub(1).and_then(|index| self.stack.get(index));
+            top.is_some_and(PyAnyMethods::is_exact_instance_of::<PyDict>)
+        };
+        let begun = self.marks.last().is_some_and(|mark| height.saturating_sub(*mark) % 2 == 0 && is_dict(*mark));
+        begun || is_dict(height)
     }
 
     /// What was pushed since `mark`, which no mark in between may cut.
