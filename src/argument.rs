@@ -35,7 +35,10 @@ pub(crate) fn pack(
         payload.shared(Arc::new(PyBackedBytes::from(bytes.clone())));
         return Ok(());
     }
-    if !arg.is_instance_of::<PyString>()
+    // To ask a number for its buffer costs an exception.
+    let is_number = arg.is_instance_of::<PyInt>() || arg.is_instance_of::<PyFloat>();
+    if !is_number
+        && !arg.is_instance_of::<PyString>()
         && !arg.is_instance_of::<PyBytes>()
         && let Ok(view) = pyo3::buffer::PyBuffer::<u8>::get(arg)
     {
@@ -79,7 +82,11 @@ pub(crate) fn text<'a>(arg: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
     }
     if let Ok(value) = arg.cast::<PyFloat>() {
         // A subclass's own repr() may be anything.
-        let plain = PyFloat::new(value.py(), value.value());
+        let plain = if value.is_exact_instance_of::<PyFloat>() {
+            value.clone()
+        } else {
+            PyFloat::new(value.py(), value.value())
+        };
         return Ok(Cow::Owned(plain.repr()?.to_str()?.as_bytes().to_vec()));
     }
     if let Ok(view) = pyo3::buffer::PyBuffer::<u8>::get(arg) {

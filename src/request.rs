@@ -57,7 +57,8 @@ pub(crate) struct Request {
 impl Request {
     /// One command. `sharded`: it matters in which slot its keys are.
     pub(crate) fn one(spec: &Spec, args: &Bound<'_, PyTuple>, limit: Option<usize>, sharded: bool) -> PyResult<Self> {
-        let mut payload = Payload::with_capacity(spec.packed.len() + 32 + 40 * args.len());
+        let size: usize = args.iter().map(|arg| room(&arg)).sum();
+        let mut payload = Payload::with_capacity(spec.packed.len() + 16 + size);
         pack(&mut payload, spec, args, limit)?;
         let place =
             if sharded { place(spec.slots(args)?).map_err(|error| error.during(&spec.name))? } else { Place::Any };
@@ -124,8 +125,7 @@ impl Request {
         timeout: Option<i64>,
         limit: Option<usize>,
     ) -> PyResult<Self> {
-        let size = value.cast::<PyBytes>().map_or(32, |value| value.as_bytes().len().min(SHARE));
-        let mut payload = Payload::with_capacity(spec.packed.len() + 80 + key.len() + size);
+        let mut payload = Payload::with_capacity(spec.packed.len() + 64 + key.len() + room(value));
         set_words(&mut payload, spec, key, value, timeout, limit)?;
         Ok(Self::single(spec, payload))
     }
@@ -149,7 +149,8 @@ impl Request {
 
     /// MSET of made keys to encoded values; `spec` says so.
     pub(crate) fn mset(spec: &Spec, items: &[(String, Bound<'_, PyAny>)], limit: Option<usize>) -> PyResult<Self> {
-        let mut payload = Payload::default();
+        let size: usize = items.iter().map(|(key, value)| key.len() + 16 + room(value)).sum();
+        let mut payload = Payload::with_capacity(spec.packed.len() + 16 + size);
         payload.command(1 + 2 * items.len());
         payload.packed(&spec.packed);
         for (key, value) in items {
@@ -252,6 +253,11 @@ impl Request {
             }
         }
     }
+}
+
+/// How many bytes an argument takes, most likely.
+fn room(arg: &Bound<'_, PyAny>) -> usize {
+    16 + arg.cast_exact::<PyBytes>().map_or(24, |bytes| bytes.as_bytes().len().min(SHARE))
 }
 
 /// What a single command is.

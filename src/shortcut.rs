@@ -5,7 +5,7 @@
 //! instructions say.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyNotImplemented, PyString, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PyNone, PyNotImplemented, PyString, PyType};
 
 use crate::argument;
 use crate::batch::Batch;
@@ -24,13 +24,22 @@ use crate::values::{Finder, Values, unexpected};
 #[pyclass(frozen, module = "django_cachex._core")]
 pub(crate) struct Shortcuts {
     keys: Py<KeyMaker>,
-    cache: Seal,
-    client: Seal,
-    client_many: Seal,
+    made: Seal,
+    getting: Way,
+    setting: Way,
+    getting_many: Way,
+    setting_many: Way,
+    values: Way,
     get: Spec,
     set: Spec,
     mget: Spec,
     mset: Spec,
+}
+
+/// What a shortcut leaves out.
+struct Way {
+    cache: Seal,
+    client: Seal,
 }
 
 #[pymethods]
@@ -38,35 +47,24 @@ impl Shortcuts {
     /// The classes are those that define the methods which a shortcut stands for.
     #[new]
     fn new(keys: Py<KeyMaker>, cache: &Bound<'_, PyType>, client: &Bound<'_, PyType>) -> PyResult<Self> {
+        let keys_made = ["make_and_validate_key", "make_key", "validate_key"];
+        let way = |names: [&str; 3]| {
+            Ok::<_, PyErr>(Way { cache: Seal::new(cache, &keys_made)?, client: Seal::new(client, &names)? })
+        };
+        let coded = ["encode", "decode"];
         Ok(Self {
             keys,
-            cache: Seal::new(cache, &["make_and_validate_key", "make_key", "validate_key", "encode", "decode"])?,
-            client: Seal::new(client, &["get", "aget", "set", "aset", "encode", "decode"])?,
-            client_many: Seal::new(client, &["get_many", "aget_many", "set_many", "aset_many", "encode", "decode"])?,
+            made: Seal::new(cache, &keys_made)?,
+            getting: way(["get", "aget", "decode"])?,
+            setting: way(["set", "aset", "encode"])?,
+            getting_many: way(["get_many", "aget_many", "decode"])?,
+            setting_many: way(["set_many", "aset_many", "encode"])?,
+            values: Way { cache: Seal::new(cache, &coded)?, client: Seal::new(client, &coded)? },
             get: Spec::plain("GET", false, (1, 1, 1), Sharding::OneSlot),
             set: Spec::plain("SET", true, (1, 1, 1), Sharding::OneSlot),
             mget: Spec::plain("MGET", false, (1, -1, 1), Sharding::Split(Merge::List)),
             mset: Spec::plain("MSET", true, (1, -1, 2), Sharding::Split(Merge::Done)),
         })
-    }
-
-    /// What `cache.make_and_validate_key(key, version=version)` is.
-    #[pyo3(signature = (cache, key, version, /))]
-    fn made_key<'py>(
-        &self,
-        cache: &Bound<'py, PyAny>,
-        key: &Bound<'py, PyAny>,
-        version: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = cache.py();
-        if self.cache.holds(cache)?
-            && let Some(made) = self.keys.get().valid(cache, key, version)?
-        {
-            return Ok(PyString::new(py, &made).into_any());
-        }
-        let named = PyDict::new(py);
-        named.set_item(intern!(py, "version"), version)?;
-        cache.call_method(intern!(py, "make_and_validate_key"), (key,), Some(&named))
     }
 
     /// The shortcut of one client.
@@ -95,30 +93,47 @@ impl Shortcut {
     /// The made key, if everything on the way is as it was written.
     fn key(
         &self,
+        way: &Way,
         cache: &Bound<'_, PyAny>,
         key: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<String>> {
-        let common = self.common.get();
-        if !self.is_open(cache, &common.client)? {
-            return Ok(None);
+        if self.is_open(way, cache)? { self.common.get().keys.get().valid(cache, key, version) } else { Ok(None) }
+    }
+
+    /// What `cache.make_and_validate_key(key, version=version)` is.
+    pub(crate) fn made_key<'py>(
+        &self,
+        cache: &Bound<'py, PyAny>,
+        key: &Bound<'py, PyAny>,
+        version: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (py, common) = (cache.py(), self.common.get());
+        let none = PyNone::get(py);
+        let version = version.unwrap_or(none.as_any());
+        if common.made.holds(cache)?
+            && let Some(made) = common.keys.get().valid(cache, key, version)?
+        {
+            return Ok(PyString::new(py, &made).into_any());
         }
-        common.keys.get().valid(cache, key, version)
+        let named = PyDict::new(py);
+        named.set_item(intern!(py, "version"), version)?;
+        cache.call_method(intern!(py, "make_and_validate_key"), (key,), Some(&named))
     }
 
     /// The codec, if nothing between `cache` and it has been replaced.
     pub(crate) fn codec(&self, cache: &Bound<'_, PyAny>) -> PyResult<Option<&Codec>> {
-        Ok(self.is_open(cache, &self.common.get().client)?.then(|| self.codec.get()))
+        Ok(self.is_open(&self.common.get().values, cache)?.then(|| self.codec.get()))
     }
 
     /// Whether cache and client are as they were written.
-    fn is_open(&self, cache: &Bound<'_, PyAny>, seal: &Seal) -> PyResult<bool> {
+    fn is_open(&self, way: &Way, cache: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = cache.py();
         let client = self.client.bind(py);
         let own = seal::attributes(cache)?;
         Ok(own.get_item(intern!(py, "_cache"))?.is_some_and(|current| current.is(client))
-            && self.common.get().cache.holds_with(cache, &own)?
-            && seal.holds(client)?)
+            && way.cache.holds_with(cache, &own)?
+            && way.client.holds(client)?)
     }
 
     fn get_request(&self, key: &str, engine: &Engine) -> Request {
@@ -134,7 +149,7 @@ impl Shortcut {
         engine: &Engine,
     ) -> PyResult<Option<Outgoing>> {
         let common = self.common.get();
-        if keys.is_empty() || !self.is_open(cache, &common.client_many)? {
+        if keys.is_empty() || !self.is_open(&common.getting_many, cache)? {
             return Ok(None);
         }
         let maker = common.keys.get();
@@ -161,7 +176,7 @@ impl Shortcut {
     ) -> PyResult<Option<Outgoing>> {
         let common = self.common.get();
         let Some(timeout) = seconds(timeout) else { return Ok(None) };
-        if data.is_empty() || !self.is_open(cache, &common.client_many)? {
+        if data.is_empty() || !self.is_open(&common.setting_many, cache)? {
             return Ok(None);
         }
         let (maker, codec) = (common.keys.get(), self.codec.get());
@@ -206,7 +221,7 @@ impl Shortcut {
         engine: &Engine,
     ) -> PyResult<Option<Request>> {
         let Some(timeout) = seconds(timeout) else { return Ok(None) };
-        let Some(key) = self.key(cache, key, version)? else { return Ok(None) };
+        let Some(key) = self.key(&self.common.get().setting, cache, key, version)? else { return Ok(None) };
         let stored = self.codec.get().encode(value)?;
         let request = Request::set(&self.common.get().set, &key, &stored, timeout, engine.max_value_size())?;
         Ok(Some(if engine.sharded() { request.for_key(&key) } else { request }))
@@ -241,7 +256,7 @@ impl Shortcut {
         version: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = cache.py();
-        let Some(key) = self.key(cache, key, version)? else {
+        let Some(key) = self.key(&self.common.get().getting, cache, key, version)? else {
             return Ok(declined(py));
         };
         let engine = self.engine.get();
@@ -257,7 +272,7 @@ impl Shortcut {
         key: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Py<PyAny>>> {
-        let Some(key) = self.key(cache, key, version)? else { return Ok(None) };
+        let Some(key) = self.key(&self.common.get().getting, cache, key, version)? else { return Ok(None) };
         let engine = self.async_engine.get();
         let request = self.get_request(&key, engine);
         guarded(|| engine.submit(cache.py(), request)).map(Some)
@@ -279,7 +294,7 @@ impl Shortcut {
         version: &Bound<'_, PyAny>,
         reply: Py<PyAny>,
     ) -> PyResult<bool> {
-        let Some(key) = self.key(cache, key, version)? else { return Ok(false) };
+        let Some(key) = self.key(&self.common.get().getting, cache, key, version)? else { return Ok(false) };
         let spec = &self.common.get().get;
         let mut batch = batch.try_borrow_mut()?;
         let place = batch.place(&key);
@@ -305,7 +320,7 @@ impl Shortcut {
         reply: Py<PyAny>,
     ) -> PyResult<bool> {
         let Some(timeout) = seconds(timeout) else { return Ok(false) };
-        let Some(key) = self.key(cache, key, version)? else { return Ok(false) };
+        let Some(key) = self.key(&self.common.get().setting, cache, key, version)? else { return Ok(false) };
         // Serializers are application code, which may use this very pipeline.
         let stored = self.codec.get().encode(value)?;
         let spec = &self.common.get().set;

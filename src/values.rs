@@ -1,14 +1,16 @@
-//! A cache's values out of stored data and back, without the Python methods between while these are as they were written.
+//! A cache's keys, and its values out of stored data and back, without the Python methods between while these are as they
+//! were written.
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use crate::codec::Codec;
 use crate::errors::{Error, Kind};
 use crate::imports::intern;
 use crate::shortcut::Shortcut;
 
-/// A cache's `encode` and `decode`, without the methods between while these are as they were written.
+/// A cache's `make_and_validate_key`, `encode` and `decode`, without the methods between while these are as they were written.
 #[pyclass(frozen, module = "django_cachex._core")]
 pub(crate) struct Values {
     pub(crate) shortcut: Py<Shortcut>,
@@ -19,6 +21,14 @@ impl Values {
     /// The codec, unless `encode` or `decode` of cache or client has been replaced.
     fn codec(&self, py: Python<'_>) -> PyResult<Option<&Codec>> {
         self.shortcut.get().codec(self.cache.bind(py))
+    }
+
+    fn stored<'py>(&self, codec: Option<&Codec>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = value.py();
+        match codec {
+            Some(codec) => codec.encode(value),
+            None => self.cache.bind(py).call_method1(intern!(py, "encode"), (value,)),
+        }
     }
 
     fn value<'py>(&self, codec: Option<&Codec>, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -45,14 +55,28 @@ pub(crate) fn unexpected(reply: &Bound<'_, PyAny>) -> PyErr {
 
 #[pymethods]
 impl Values {
+    /// What `cache.make_and_validate_key(key, version=version)` is.
+    #[pyo3(signature = (key, version = None, /))]
+    fn key<'py>(&self, key: &Bound<'py, PyAny>, version: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        self.shortcut.get().made_key(self.cache.bind(key.py()), key, version)
+    }
+
     /// What is stored for a value.
     #[pyo3(signature = (value, /))]
     fn encode<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let py = value.py();
-        match self.codec(py)? {
-            Some(codec) => codec.encode(value),
-            None => self.cache.bind(py).call_method1(intern!(py, "encode"), (value,)),
+        self.stored(self.codec(value.py())?, value)
+    }
+
+    /// What is stored for values, of which there must be one.
+    #[pyo3(signature = (values, /))]
+    fn encode_all<'py>(&self, values: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyTuple>> {
+        let py = values.py();
+        if values.is_empty() {
+            return Err(PyValueError::new_err("at least one value is needed"));
         }
+        let codec = self.codec(py)?;
+        let stored = values.iter().map(|value| self.stored(codec, &value)).collect::<PyResult<Vec<_>>>()?;
+        PyTuple::new(py, stored)
     }
 
     /// The value that a string reply stands for, `None` for the server's nil.

@@ -133,8 +133,18 @@ impl<'a> Header<'a> {
     }
 }
 
-fn integer(digits: &[u8]) -> Option<i64> {
-    std::str::from_utf8(digits).ok()?.parse().ok()
+fn integer(line: &[u8]) -> Option<i64> {
+    let (negative, digits) = match line {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] | digits => (false, digits),
+    };
+    // So many fit whatever they are; more come once in a lifetime.
+    if digits.is_empty() || digits.len() > 18 {
+        return std::str::from_utf8(line).ok()?.parse().ok();
+    }
+    let add = |value, digit: &u8| digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0'));
+    let value = digits.iter().try_fold(0, add)?;
+    Some(if negative { -value } else { value })
 }
 
 /// A length, or `None` for RESP2's null (`-1`).

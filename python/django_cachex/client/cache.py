@@ -176,9 +176,6 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         version = "-?[0-9]+?" if type(self.version) is int else ".+?"
         return re.compile(f"{version.join(before)}(?P<key>.*){version.join(after)}", re.DOTALL)
 
-    def _key(self, key: str, version: int | None = None) -> str:
-        return _SHORTCUTS.made_key(self, key, version)
-
     def _pattern(self, pattern: str, version: int | None = None) -> str:
         return self.make_pattern(pattern, version=version)
 
@@ -211,6 +208,14 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
     @cached_property
     def _values_of(self) -> _core.Values:
         return self._shortcut.values(self)
+
+    @cached_property
+    def _key(self) -> Callable[..., str]:
+        return self._values_of.key
+
+    @cached_property
+    def _encode_all(self) -> Callable[[tuple[Any, ...]], tuple[int | bytes, ...]]:
+        return self._values_of.encode_all
 
     @cached_property
     def _encode(self) -> Callable[[Any], int | bytes]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 __all__ = [
     "Duration",
@@ -16,7 +16,6 @@ __all__ = [
     "Score",
     "as_keys",
     "choice",
-    "encoded",
     "field_text",
     "milliseconds",
     "moment",
@@ -93,18 +92,6 @@ def choice(given: str, *words: str) -> str:
     if word not in words:
         raise ValueError(f"{' or '.join(words)} expected")
     return word
-
-
-def encoded(encode: Callable[[Any], int | bytes], values: Iterable[Any]) -> list[int | bytes]:
-    """Return values as they are stored.
-
-    Raises:
-        ValueError: there is none.
-    """
-    listed = [encode(value) for value in values]
-    if not listed:
-        raise ValueError("at least one value is needed")
-    return listed
 
 
 def field_text(field: Field) -> str | bytes:

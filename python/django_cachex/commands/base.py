@@ -64,6 +64,12 @@ class Commands:
     def _encode(self, value: Any) -> int | bytes:
         return self.encode(value)
 
+    def _encode_all(self, values: tuple[Any, ...]) -> tuple[int | bytes, ...]:
+        """Return what is stored for values, of which there must be one."""
+        if not values:
+            raise ValueError("at least one value is needed")
+        return tuple(self.encode(value) for value in values)
+
     def _value(self, reply: Any) -> Any:
         """Return the value that a string reply stands for, ``None`` for the server's nil."""
         if reply is None:

@@ -190,8 +190,10 @@ def command[**P, R](
     spec = Spec(name, write=write, repeatable=repeatable, keys=keys, everywhere=everywhere)
 
     def drive(build: Callable[..., Any]) -> Callable[..., Any]:
-        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-            built = build(self, *args, **kwargs)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            # Handed on as they are: to take `self` out and put it back would be a third of what a command costs here.
+            built = build(*args, **kwargs) if kwargs else build(*args)
+            self = args[0]
             if type(built) is Command:
                 return self._sync_engine(self).run(spec, built)
             return self._run(spec, built)
@@ -203,8 +205,10 @@ def command[**P, R](
 
 def _queue(spec: Spec) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def drive(build: Callable[..., Any]) -> Callable[..., Any]:
-        def push(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return self._push(spec, build(self, *args, **kwargs))
+        def push(*args: Any, **kwargs: Any) -> Any:
+            built = build(*args, **kwargs) if kwargs else build(*args)
+            self = args[0]
+            return self._push(spec, built)
 
         return push
 
@@ -254,8 +258,9 @@ def aio(sync: Any) -> Any:
     spec = sync.spec
 
     def drive(build: Callable[..., Any]) -> Callable[..., Any]:
-        async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-            built = build(self, *args, **kwargs)
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            built = build(*args, **kwargs) if kwargs else build(*args)
+            self = args[0]
             if type(built) is not Command:
                 return await self._arun(spec, built)
             try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from django_cachex.commands.arguments import as_keys, choice, encoded
+from django_cachex.commands.arguments import as_keys, choice
 from django_cachex.commands.base import Commands
 from django_cachex.commands.command import Command, aio, command
 from django_cachex.commands.overloads import finding, popping
@@ -35,7 +35,7 @@ class ListCommands(Commands):
         Raises:
             ValueError: no value is given.
         """
-        return Command(integer, self._key(key, version), *encoded(self._encode, values))
+        return Command(integer, self._key(key, version), *self._encode_all(values))
 
     alpush = aio(lpush)
 
@@ -46,7 +46,7 @@ class ListCommands(Commands):
         Raises:
             ValueError: no value is given.
         """
-        return Command(integer, self._key(key, version), *encoded(self._encode, values))
+        return Command(integer, self._key(key, version), *self._encode_all(values))
 
     arpush = aio(rpush)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django_cachex._core import Spec
-from django_cachex.commands.arguments import as_keys, encoded
+from django_cachex.commands.arguments import as_keys
 from django_cachex.commands.base import Commands
 from django_cachex.commands.command import Batch, Command, aio, astream, command, stream
 from django_cachex.commands.overloads import popping, taking
@@ -35,14 +35,14 @@ class SetCommands(Commands):
     @command("SADD", write=True)
     def sadd(self, key: str, *members: Any, version: int | None = None) -> Command[int]:
         """Add *members*, at least one; return how many are new (SADD)."""
-        return Command(integer, self._key(key, version), *encoded(self._encode, members))
+        return Command(integer, self._key(key, version), *self._encode_all(members))
 
     asadd = aio(sadd)
 
     @command("SREM", write=True)
     def srem(self, key: str, *members: Any, version: int | None = None) -> Command[int]:
         """Remove *members*, at least one; return how many there were (SREM)."""
-        return Command(integer, self._key(key, version), *encoded(self._encode, members))
+        return Command(integer, self._key(key, version), *self._encode_all(members))
 
     asrem = aio(srem)
 
@@ -63,7 +63,7 @@ class SetCommands(Commands):
     @command("SMISMEMBER")
     def smismember(self, key: str, *members: Any, version: int | None = None) -> Command[list[bool]]:
         """Return for each of *members*, at least one, whether it is in the set (SMISMEMBER)."""
-        stored = encoded(self._encode, members)
+        stored = self._encode_all(members)
         return Command(lambda reply: list(map(flag, items(reply, len(stored)))), self._key(key, version), *stored)
 
     asmismember = aio(smismember)

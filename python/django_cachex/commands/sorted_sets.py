@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from django_cachex.commands.arguments import encoded
 from django_cachex.commands.base import Commands
 from django_cachex.commands.command import Command, aio, command
 from django_cachex.commands.overloads import adding, ranging, ranging_back, scored, scored_back
@@ -84,7 +83,7 @@ class SortedSetCommands(Commands):
     @command("ZREM", write=True)
     def zrem(self, key: str, *members: Any, version: int | None = None) -> Command[int]:
         """Remove *members*, at least one; return how many there were (ZREM)."""
-        return Command(integer, self._key(key, version), *encoded(self._encode, members))
+        return Command(integer, self._key(key, version), *self._encode_all(members))
 
     azrem = aio(zrem)
 
@@ -119,7 +118,7 @@ class SortedSetCommands(Commands):
     @command("ZMSCORE")
     def zmscore(self, key: str, *members: Any, version: int | None = None) -> Command[list[float | None]]:
         """Return the scores of *members*, at least one, with ``None`` for those not there (ZMSCORE)."""
-        stored = encoded(self._encode, members)
+        stored = self._encode_all(members)
         return Command(lambda reply: list(map(_score, items(reply, len(stored)))), self._key(key, version), *stored)
 
     azmscore = aio(zmscore)
