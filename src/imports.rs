@@ -35,6 +35,12 @@ macro_rules! imports {
 imports! {
     running_loop = "asyncio"."get_running_loop";
     new_context = "contextvars"."Context";
+    date = "datetime"."date";
+    datetime = "datetime"."datetime";
+    timedelta = "datetime"."timedelta";
+    timezone = "datetime"."timezone";
+    decimal = "decimal"."Decimal";
+    dispatch_table = "copyreg"."dispatch_table";
     pickle_dumps = "pickle"."dumps";
     pickle_loads = "pickle"."loads";
     pickle_serializer = "django_cachex.serializers.pickle"."PickleSerializer";

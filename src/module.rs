@@ -15,7 +15,7 @@ use crate::shortcut::{Shortcut, Shortcuts};
 use crate::spec::Spec;
 use crate::tls::Tls;
 use crate::values::{Finder, Values};
-use crate::{compressors, fork, imports, injection, looped};
+use crate::{compressors, fork, imports, injection, looped, pickle};
 
 /// Names that belong to the native module's interface but are defined in Python are looked up when first asked for.
 #[pyfunction]
@@ -48,6 +48,7 @@ fn _core(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(__getattr__, module)?)?;
     module.add_function(wrap_pyfunction!(injection::_panic_next, module)?)?;
     looped::prepare(py);
+    pickle::prepare(py)?;
     let _ = py.get_type::<Finder>();
     let hooks = PyDict::new(py);
     hooks.set_item("before", wrap_pyfunction!(fork::before_fork, module)?)?;

@@ -4,15 +4,17 @@
 //! is not known here, and whatever is wrong, is left to `pickle` itself, which also says why.
 
 mod names;
+mod objects;
 mod read;
 mod write;
 
 use std::ops::RangeInclusive;
 
+pub(crate) use objects::prepare;
 pub(crate) use read::read;
 pub(crate) use write::write;
 
-/// Longer ones are `pickle`'s: begun here in vain, they would cost twice.
-const LONGEST: usize = 2048;
+/// Longer ones are `pickle`'s. From 64 kB on it would part them.
+const LONGEST: usize = 32 * 1024;
 /// The protocols whose opcodes these are.
 const PROTOCOLS: RangeInclusive<u8> = 4..=5;

@@ -1,10 +1,10 @@
 //! What `pickle.loads` gives for plain values.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyList, PyString, PyTuple, PyType};
 
 use super::names::Names;
-use super::{LONGEST, PROTOCOLS};
+use super::{LONGEST, PROTOCOLS, objects};
 
 /// What most values need: the lists below grow beyond it.
 const ROOM: usize = 32;
@@ -51,6 +51,11 @@ impl<'py, 'a> Machine<'py, 'a> {
                 b'h' => {
                     let index = usize::from(self.byte()?);
                     self.stack.push(self.memo.get(index)?.clone());
+                }
+                // LONG_BINGET
+                b'j' => {
+                    let index = u32::from_le_bytes(*self.array()?);
+                    self.stack.push(self.memo.get(usize::try_from(index).ok()?)?.clone());
                 }
                 b'(' => self.marks.push(self.stack.len()),
                 b'N' => self.stack.push(py.None().into_bound(py)),
@@ -116,6 +121,9 @@ impl<'py, 'a> Machine<'py, 'a> {
                     let mark = self.marks.pop()?;
                     self.append(mark)?;
                 }
+                // STACK_GLOBAL, REDUCE
+                0x93 => self.class()?,
+                b'R' => self.object()?,
                 // SETITEM, SETITEMS
                 b's' => {
                     let mark = self.stack.len().checked_sub(2)?;
@@ -205,6 +213,26 @@ impl<'py, 'a> Machine<'py, 'a> {
         for item in self.taken(mark)? {
             list.append(item).ok()?;
         }
+        Some(())
+    }
+
+    fn class(&mut self) -> Option<()> {
+        let mut names = self.taken(self.stack.len().checked_sub(2)?)?;
+        let (module, name) = (names.next()?, names.next()?);
+        drop(names);
+        let (module, name) = (module.cast_exact::<PyString>().ok()?, name.cast_exact::<PyString>().ok()?);
+        let class = objects::class(self.py, module.to_str().ok()?, name.to_str().ok()?)?;
+        self.stack.push(class.clone());
+        Some(())
+    }
+
+    /// A class is called: only those of `class` are ever on the stack.
+    fn object(&mut self) -> Option<()> {
+        let mut parts = self.taken(self.stack.len().checked_sub(2)?)?;
+        let (class, arguments) = (parts.next()?, parts.next()?);
+        drop(parts);
+        let class = class.cast_exact::<PyType>().ok()?;
+        self.stack.push(class.call1(arguments.cast_exact::<PyTuple>().ok()?).ok()?);
         Some(())
     }
 

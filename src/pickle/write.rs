@@ -1,13 +1,14 @@
 //! What `pickle.dumps` gives for plain values, to the byte.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
-use super::{LONGEST, PROTOCOLS};
+use super::{LONGEST, PROTOCOLS, objects};
 
-/// How many values may be remembered: those that one byte can refer to.
-const MOST: usize = 256;
 /// How deep containers may be nested.
 const DEEPEST: usize = 16;
 /// Fewer bytes stand without a frame around them.
@@ -18,7 +19,8 @@ pub(crate) fn write<'py>(value: &Bound<'py, PyAny>, protocol: u8) -> Option<Boun
     if !PROTOCOLS.contains(&protocol) {
         return None;
     }
-    let mut pickler = Pickler { out: Vec::with_capacity(128), memo: Vec::new(), depth: 0 };
+    let (out, memo) = (Vec::with_capacity(128), Memo::default());
+    let mut pickler = Pickler { protocol, out, memo, memoized: 0, depth: 0 };
     pickler.save(value)?;
     pickler.out.push(b'.');
     let Pickler { out, .. } = pickler;
@@ -42,10 +44,35 @@ pub(crate) fn write<'py>(value: &Bound<'py, PyAny>, protocol: u8) -> Option<Boun
     .ok()
 }
 
+/// Where in the memo values are, by identity: all of them are alive, being part of one value.
+type Memo = HashMap<usize, u32, BuildHasherDefault<Address>>;
+
+/// Addresses differ enough as they are, but for their ends.
+#[derive(Default)]
+struct Address(u64);
+
+impl Hasher for Address {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_usize(usize::from(*byte));
+        }
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (self.0 ^ address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+}
+
 struct Pickler {
+    protocol: u8,
     out: Vec<u8>,
-    /// What has been written and may be referred to, by identity: all of it is alive, being part of one value.
-    memo: Vec<*mut ffi::PyObject>,
+    memo: Memo,
+    /// How many values are in the memo of whoever reads this, those among them that nothing can refer to.
+    memoized: u32,
     depth: usize,
 }
 
@@ -64,7 +91,7 @@ impl Pickler {
         } else if let Ok(float) = value.cast_exact::<PyFloat>() {
             self.out.push(b'G');
             self.out.extend(float.value().to_be_bytes());
-        } else if !self.recall(value)? {
+        } else if !self.recall(value) {
             return self.save_new(value);
         }
         Some(())
@@ -99,8 +126,10 @@ impl Pickler {
                     this.save(&value)
                 })
             })?;
+        } else if let Ok(tuple) = value.cast_exact::<PyTuple>() {
+            self.tuple(tuple)?;
         } else {
-            self.tuple(value.cast_exact::<PyTuple>().ok()?)?;
+            self.object(value)?;
         }
         self.depth -= 1;
         Some(())
@@ -112,7 +141,7 @@ impl Pickler {
             self.out.push(b'(');
         }
         tuple.iter().try_for_each(|item| self.save(&item))?;
-        if self.memo.contains(&tuple.as_ptr()) {
+        if self.memo.contains_key(&(tuple.as_ptr() as usize)) {
             // It contains itself.
             return None;
         }
@@ -127,6 +156,24 @@ impl Pickler {
             _ => self.out.push(b't'),
         }
         self.memoize(tuple)
+    }
+
+    fn object(&mut self, value: &Bound<'_, PyAny>) -> Option<()> {
+        let (class, arguments) = objects::parts(value, self.protocol)?;
+        if !self.recall(&class) {
+            if objects::is_customized(&class) {
+                return None;
+            }
+            self.save(&class.getattr("__module__").ok()?)?;
+            self.save(&class.getattr("__qualname__").ok()?)?;
+            // STACK_GLOBAL
+            self.out.push(0x93);
+            self.memoize(&class)?;
+        }
+        self.tuple(&arguments)?;
+        // REDUCE
+        self.out.push(b'R');
+        self.memoize(value)
     }
 
     /// `count` items and the opcode that puts one, or several, into the container before them.
@@ -153,24 +200,27 @@ impl Pickler {
     }
 
     /// Refers to what has been written before; returns whether it has been.
-    fn recall(&mut self, value: &Bound<'_, PyAny>) -> Option<bool> {
-        // SAFETY: the object is alive, and the GIL is held.
-        let references = unsafe { ffi::Py_REFCNT(value.as_ptr()) };
-        // What only its container and we ourselves refer to has been nowhere else.
-        if references <= 2 {
-            return Some(false);
+    fn recall(&mut self, value: &Bound<'_, PyAny>) -> bool {
+        if !is_shared(value) {
+            return false;
         }
-        let Some(index) = self.memo.iter().position(|known| *known == value.as_ptr()) else { return Some(false) };
-        // BINGET
-        self.out.extend([b'h', u8::try_from(index).ok()?]);
-        Some(true)
+        let Some(index) = self.memo.get(&(value.as_ptr() as usize)) else { return false };
+        if let Ok(index) = u8::try_from(*index) {
+            // BINGET
+            self.out.extend([b'h', index]);
+        } else {
+            // LONG_BINGET
+            self.out.push(b'j');
+            self.out.extend(index.to_le_bytes());
+        }
+        true
     }
 
     fn memoize(&mut self, value: &Bound<'_, PyAny>) -> Option<()> {
-        if self.memo.len() == MOST {
-            return None;
+        if is_shared(value) {
+            self.memo.insert(value.as_ptr() as usize, self.memoized);
         }
-        self.memo.push(value.as_ptr());
+        self.memoized = self.memoized.checked_add(1)?;
         self.out.push(0x94);
         Some(())
     }
@@ -210,4 +260,10 @@ impl Pickler {
             self.out.extend(&bytes[..used]);
         }
     }
+}
+
+/// Whether the value may stand at another place too: more than its container and we ourselves refer to it.
+fn is_shared(value: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: the object is alive, and the GIL is held.
+    unsafe { ffi::Py_REFCNT(value.as_ptr()) > 2 }
 }

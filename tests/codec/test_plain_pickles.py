@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copyreg
 import math
 import pickle
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
@@ -25,6 +29,10 @@ ATOMS = (
     | some.floats()
     | some.text()
     | some.binary(max_size=300)
+    | some.dates()
+    | some.datetimes(timezones=some.none() | some.just(UTC) | some.just(timezone(timedelta(hours=5.5))))
+    | some.timedeltas()
+    | some.decimals()
 )
 KEYS = some.none() | some.booleans() | some.integers() | some.text() | some.tuples(some.integers(), some.text())
 VALUES = some.recursive(
@@ -40,6 +48,8 @@ def same(one: Any, other: Any) -> bool:
         return False
     if isinstance(one, float):
         return one == other or (math.isnan(one) and math.isnan(other))
+    if isinstance(one, (Decimal, datetime)):
+        return repr(one) == repr(other)
     if isinstance(one, (list, tuple)):
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, dict):
@@ -68,7 +78,12 @@ def shared(value: Any) -> list[Any]:
     return [value, (value, value), {"a": value}, pickle.loads(pickle.dumps(value))]
 
 
-@given(VALUES | VALUES.map(shared), some.sampled_from(list(WRITERS)))
+def many(value: Any) -> list[Any]:
+    """The same object, and equal ones, so often that the memo needs long references."""
+    return [value, *[pickle.loads(pickle.dumps([value, "x" * 9])) for _ in range(150)], value]
+
+
+@given(VALUES | VALUES.map(shared) | VALUES.map(many), some.sampled_from(list(WRITERS)))
 @example({"id": 1, "name": "n" * 200, "price": 1.5, "tags": ["a", "b"], "none": None}, 5)
 @example([[], {}, (), [()], {"a": {}}, "", b""], 5)
 @example(list(range(300)), 5)
@@ -84,10 +99,16 @@ def shared(value: Any) -> list[Any]:
 @example("x" * 256, 4)
 @example(b"x" * 255, 4)
 @example(b"x" * 256, 4)
-@example("x" * 2048, 4)
-@example("x" * 2049, 4)
+@example("x" * 32 * 1024, 4)
+@example("x" * (32 * 1024 + 1), 4)
+@example("x" * 70_000, 5)
+@example([str(number) * 9 for number in range(10**6, 10**6 + 999)], 5)
 @example("\ud800", 5)
 @example(256, 5)
+@example({"date": date(2026, 11, 23), "datetime": datetime(2026, 11, 23, 1, 2, 3, 4, UTC)}, 5)
+@example([datetime(2026, 11, 23, 1, fold=1), datetime.max, date.max, date.min], 4)  # noqa: DTZ001, DTZ901 - naive ones
+@example([datetime.now(UTC), UTC, datetime.now(UTC), timedelta(-1, 2, 3), timezone(timedelta(hours=1), "x")], 5)
+@example([Decimal("1.50"), Decimal("1.50"), Decimal("NaN"), Decimal("-Infinity"), Decimal(0)], 5)
 @example(
     [sign * 2**bits + off for bits in (8, 16, 31, 32, 39, 47, 62, 63, 64) for sign in (1, -1) for off in (-1, 0, 1)], 5
 )
@@ -115,6 +136,34 @@ def test_to_the_byte_though_odd() -> None:
         assert CACHE.encode(value) == pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
 
 
+def test_classes_of_which_the_application_has_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(copyreg.dispatch_table, date, lambda value: (str, (value.isoformat(),)))
+    assert CACHE.decode(CACHE.encode([date(2026, 11, 23)])) == ["2026-11-23"]
+
+
+@pytest.mark.parametrize(
+    "opcodes",
+    [
+        b"\x8c\x08datetime\x8c\x04date\x93K\x01\x85R.",
+        b"\x8c\x08datetime\x8c\x04date\x93C\x04\xff\xff\xff\xff\x85R.",
+        b"\x8c\x08datetime\x8c\x04date\x93R.",
+        b"\x8c\x08datetime\x8c\x04date\x93]R.",
+        b"\x8c\x07decimal\x8c\x07Decimal\x93\x8c\x01x\x85R.",
+        b"K\x01)R.",
+        b"\x8c\x08datetime\x93.",
+        b"K\x01K\x02\x93.",
+        b"\x8c\x08datetime\x8c\x07nothing\x93.",
+    ],
+)
+def test_objects_that_cannot_be(opcodes: bytes) -> None:
+    with pytest.raises(PickleSerializerError):
+        CACHE.decode(b"\x80\x05" + opcodes)
+
+
+def test_a_class_is_a_value_too() -> None:
+    assert CACHE.decode(CACHE.encode([date, date, Decimal])) == [date, date, Decimal]
+
+
 def test_what_is_shared_stays_shared() -> None:
     inner = ["x"]
     one, other, text, again = CACHE.decode(CACHE.encode([inner, inner, "text" * 9, "text" * 9]))
@@ -127,7 +176,16 @@ def test_what_is_shared_stays_shared() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [datetime(2026, 1, 2, tzinfo=UTC), {1, 2}, b"x" * 3000, ["x" * 3000], Exception("x"), range(3)]
+    "value",
+    [
+        datetime(2026, 1, 2, tzinfo=ZoneInfo("Europe/Berlin")),
+        {1, 2},
+        UUID(int=5),
+        b"x" * 40_000,
+        ["x" * 40_000],
+        Exception("x"),
+        range(3),
+    ],
 )
 def test_others_are_left_to_pickle(value: Any) -> None:
     found = CACHE.decode(CACHE.encode(value))

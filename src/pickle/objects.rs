@@ -1,0 +1,63 @@
+//! Objects that stand among plain values as often as not: dates, times and decimal numbers.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDate, PyDateAccess, PyDateTime, PyDelta, PyTimeAccess, PyTuple, PyType, PyTzInfoAccess};
+
+use crate::imports;
+use crate::imports::intern;
+
+/// Has the interpreter's API for dates at hand: at its first use a fork might come between.
+pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
+    PyDelta::new(py, 0, 0, 0, false).map(drop)
+}
+
+/// The class that a pickle means by its name, if it is one of these.
+pub(super) fn class<'py>(py: Python<'py>, module: &str, name: &str) -> Option<&'py Bound<'py, PyAny>> {
+    let class = match (module, name) {
+        ("datetime", "date") => imports::date(py),
+        ("datetime", "datetime") => imports::datetime(py),
+        ("datetime", "timedelta") => imports::timedelta(py),
+        ("datetime", "timezone") => imports::timezone(py),
+        ("decimal", "Decimal") => imports::decimal(py),
+        _ => return None,
+    };
+    class.ok()
+}
+
+/// What makes the object anew, if it is of one of these classes: its class and the arguments for it.
+pub(super) fn parts<'py>(value: &Bound<'py, PyAny>, protocol: u8) -> Option<(Bound<'py, PyType>, Bound<'py, PyTuple>)> {
+    let (py, class) = (value.py(), value.get_type());
+    if let Ok(date) = value.cast_exact::<PyDate>() {
+        let [high, low] = u16::try_from(date.get_year()).ok()?.to_be_bytes();
+        let state = PyBytes::new(py, &[high, low, date.get_month(), date.get_day()]);
+        return Some((class, PyTuple::new(py, [state]).ok()?));
+    }
+    if let Ok(time) = value.cast_exact::<PyDateTime>() {
+        let [high, low] = u16::try_from(time.get_year()).ok()?.to_be_bytes();
+        let month = time.get_month() | if time.get_fold() { 0x80 } else { 0 };
+        let [_, micro @ ..] = time.get_microsecond().to_be_bytes();
+        let (day, hour, minute, second) = (time.get_day(), time.get_hour(), time.get_minute(), time.get_second());
+        let state = PyBytes::new(py, &[high, low, month, day, hour, minute, second, micro[0], micro[1], micro[2]]);
+        let arguments = match time.get_tzinfo() {
+            Some(zone) => PyTuple::new(py, [state.into_any(), zone.into_any()]),
+            None => PyTuple::new(py, [state]),
+        };
+        return Some((class, arguments.ok()?));
+    }
+    let others = [imports::timedelta, imports::timezone, imports::decimal];
+    if !others.iter().any(|other| other(py).is_ok_and(|other| class.is(other))) {
+        return None;
+    }
+    let reduced = value.call_method1(intern!(py, "__reduce_ex__"), (protocol,)).ok()?;
+    let reduced = reduced.cast_exact::<PyTuple>().ok()?;
+    // A state, which would come third, none of them has.
+    let arguments = reduced.get_item(1).ok()?.cast_into_exact::<PyTuple>().ok()?;
+    let is_all = reduced.get_item(0).ok()?.is(&class) && reduced.iter().skip(2).all(|part| part.is_none());
+    is_all.then_some((class, arguments))
+}
+
+/// Whether the application has said how objects of this class are to be pickled.
+pub(super) fn is_customized(class: &Bound<'_, PyType>) -> bool {
+    let table = imports::dispatch_table(class.py());
+    table.and_then(|table| table.contains(class)).unwrap_or(true)
+}
