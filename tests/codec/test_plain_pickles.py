@@ -156,7 +156,7 @@ def test_classes_of_which_the_application_has_its_own_way(monkeypatch: pytest.Mo
     ],
 )
 def test_objects_that_cannot_be(opcodes: bytes) -> None:
-    with pytest.raises(PickleSerializerError):
+    with pytest.raises(SerializerError):
         CACHE.decode(b"\x80\x05" + opcodes)
 
 
