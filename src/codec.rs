@@ -7,8 +7,8 @@ use pyo3::types::{PyBytes, PyInt, PyString};
 use crate::compression::{Fault, Format};
 use crate::compressors::{self, Native};
 use crate::errors::{Error, Kind};
-use crate::imports::intern;
-use crate::{errors, imports, pickle};
+use crate::imports::{self, intern};
+use crate::{errors, pickle};
 
 /// Python itself converts no longer integers between `int` and `str`.
 const MAX_DIGITS: usize = 4300;

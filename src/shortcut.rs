@@ -281,7 +281,7 @@ impl Shortcut {
     /// What makes stored data of the cache's values, and values of raw replies.
     #[pyo3(signature = (cache, /))]
     fn values(slf: Py<Self>, cache: Py<PyAny>) -> Values {
-        Values { shortcut: slf, cache }
+        Values::of(slf, cache)
     }
 
     /// `pipeline.get(key, default, version)`; false if the long way must be taken. `reply` makes the value.
@@ -333,7 +333,7 @@ impl Shortcut {
     /// What makes values of raw replies to GET; `default` stands for a missing one.
     #[pyo3(signature = (default, /))]
     fn finder(slf: Py<Self>, default: Py<PyAny>) -> Finder {
-        Finder { shortcut: slf, default }
+        Finder::new(slf, default)
     }
 
     /// The value of a raw reply to GET, or `default`.

@@ -13,11 +13,15 @@ use crate::shortcut::Shortcut;
 /// A cache's `make_and_validate_key`, `encode` and `decode`, without the methods between while these are as they were written.
 #[pyclass(frozen, module = "django_cachex._core")]
 pub(crate) struct Values {
-    pub(crate) shortcut: Py<Shortcut>,
-    pub(crate) cache: Py<PyAny>,
+    shortcut: Py<Shortcut>,
+    cache: Py<PyAny>,
 }
 
 impl Values {
+    pub(crate) fn of(shortcut: Py<Shortcut>, cache: Py<PyAny>) -> Self {
+        Self { shortcut, cache }
+    }
+
     /// The codec, unless `encode` or `decode` of cache or client has been replaced.
     fn codec(&self, py: Python<'_>) -> PyResult<Option<&Codec>> {
         self.shortcut.get().codec(self.cache.bind(py))
@@ -105,8 +109,14 @@ impl Values {
 /// Makes values of raw replies to GET.
 #[pyclass(frozen, module = "django_cachex._core")]
 pub(crate) struct Finder {
-    pub(crate) shortcut: Py<Shortcut>,
-    pub(crate) default: Py<PyAny>,
+    shortcut: Py<Shortcut>,
+    default: Py<PyAny>,
+}
+
+impl Finder {
+    pub(crate) fn new(shortcut: Py<Shortcut>, default: Py<PyAny>) -> Self {
+        Self { shortcut, default }
+    }
 }
 
 #[pymethods]

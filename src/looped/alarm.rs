@@ -9,8 +9,7 @@ use super::future;
 use super::lease::{Inner, Lease, Phase};
 use super::waiter::Waiter;
 use crate::errors::Error;
-use crate::imports;
-use crate::imports::intern;
+use crate::imports::{self, intern};
 
 /// Timers that fire this close to the moment are precise enough: loops round to their own clock.
 const SLACK: Duration = Duration::from_millis(2);

@@ -9,8 +9,7 @@ use pyo3::prelude::*;
 
 use super::future;
 use crate::errors::{Error, Result, contained};
-use crate::imports;
-use crate::imports::intern;
+use crate::imports::{self, intern};
 use crate::sync::Mutex;
 use crate::topology::Topology;
 

@@ -1,7 +1,8 @@
 //! What happens to an `asyncio.Future` that somebody may have given up meanwhile.
 
-use crate::imports::intern;
 use pyo3::prelude::*;
+
+use crate::imports::intern;
 
 /// Whether nobody waits for it any more.
 pub(super) fn is_done(future: &Bound<'_, PyAny>) -> bool {

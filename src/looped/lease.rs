@@ -15,14 +15,14 @@ use super::dispatch;
 use super::leases::sweep;
 use super::open::Open;
 use super::waiter::Waiter;
+use crate::control;
 use crate::control::Watch;
 use crate::errors::{Error, Kind, contained};
-use crate::imports::intern;
+use crate::imports::{self, intern};
 use crate::node::{Connection, FRESH, Node, State};
 use crate::retry::Failure;
 use crate::sync::Mutex;
 use crate::transport::Transport;
-use crate::{control, imports};
 
 /// So many unsent requests are sent at once, plus one for every so many in flight: the server works on them while the
 /// loop goes on making others. A larger crowd needs fewer, larger writes.

@@ -18,7 +18,7 @@ use std::time::Instant;
 use pyo3::prelude::*;
 
 use crate::errors::{Error, Kind};
-use crate::imports;
+use crate::imports::{self, intern};
 use crate::node::Node;
 use crate::request::Request;
 use crate::topology::{Detour, Topology};
@@ -27,7 +27,6 @@ pub(crate) use found::once_found;
 pub(crate) use gather::submit_batch;
 pub(crate) use leases::{Leases, sweep};
 
-use crate::imports::intern;
 use found::{Chained, Found, when_found};
 use gather::Gather;
 use lease::Lease;

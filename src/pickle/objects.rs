@@ -3,8 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDate, PyDateAccess, PyDateTime, PyDelta, PyTimeAccess, PyTuple, PyType, PyTzInfoAccess};
 
-use crate::imports;
-use crate::imports::intern;
+use crate::imports::{self, intern};
 
 /// Has the interpreter's API for dates at hand: at its first use a fork might come between.
 pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
