@@ -3,6 +3,10 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
+# Whatever environment is active in the shell, this one is meant.
+export VIRTUAL_ENV := $(CURDIR)/.venv
+unexport CONDA_PREFIX
+
 PYTHON := .venv/bin/python
 MATURIN := .venv/bin/maturin
 # What the extension is built from. The lint sections of pyproject.toml are in it too: a needless build takes seconds.

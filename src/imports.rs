@@ -35,10 +35,7 @@ macro_rules! imports {
 imports! {
     running_loop = "asyncio"."get_running_loop";
     new_context = "contextvars"."Context";
-    date = "datetime"."date";
-    datetime = "datetime"."datetime";
-    timedelta = "datetime"."timedelta";
-    timezone = "datetime"."timezone";
+    modules = "sys"."modules";
     decimal = "decimal"."Decimal";
     dispatch_table = "copyreg"."dispatch_table";
     pickle_dumps = "pickle"."dumps";

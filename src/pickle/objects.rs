@@ -1,7 +1,9 @@
 //! Objects that stand among plain values as often as not: dates, times and decimal numbers.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDate, PyDateAccess, PyDateTime, PyDelta, PyTimeAccess, PyTuple, PyType, PyTzInfoAccess};
+use pyo3::types::{
+    PyBytes, PyDate, PyDateAccess, PyDateTime, PyDelta, PyTimeAccess, PyTuple, PyType, PyTzInfo, PyTzInfoAccess,
+};
 
 use crate::imports::{self, intern};
 
@@ -10,17 +12,19 @@ pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
     PyDelta::new(py, 0, 0, 0, false).map(drop)
 }
 
-/// The class that a pickle means by its name, if it is one of these.
-pub(super) fn class<'py>(py: Python<'py>, module: &str, name: &str) -> Option<&'py Bound<'py, PyAny>> {
+/// The class that a pickle means by its name, if it is one of these, and nobody has put another in its place.
+pub(super) fn class<'py>(py: Python<'py>, module: &str, name: &str) -> Option<Bound<'py, PyAny>> {
     let class = match (module, name) {
-        ("datetime", "date") => imports::date(py),
-        ("datetime", "datetime") => imports::datetime(py),
-        ("datetime", "timedelta") => imports::timedelta(py),
-        ("datetime", "timezone") => imports::timezone(py),
-        ("decimal", "Decimal") => imports::decimal(py),
+        ("datetime", "date") => py.get_type::<PyDate>(),
+        ("datetime", "datetime") => py.get_type::<PyDateTime>(),
+        ("datetime", "timedelta") => py.get_type::<PyDelta>(),
+        ("datetime", "timezone") => PyTzInfo::utc(py).ok()?.get_type(),
+        ("decimal", "Decimal") => imports::decimal(py).ok()?.cast::<PyType>().ok()?.clone(),
         _ => return None,
     };
-    class.ok()
+    // Where `pickle` looks: tests that freeze time put their own there.
+    let current = imports::modules(py).ok()?.get_item(module).ok()?.getattr(name).ok()?;
+    current.is(&class).then_some(current)
 }
 
 /// What makes the object anew, if it is of one of these classes: its class and the arguments for it.
@@ -43,8 +47,10 @@ pub(super) fn parts<'py>(value: &Bound<'py, PyAny>, protocol: u8) -> Option<(Bou
         };
         return Some((class, arguments.ok()?));
     }
-    let others = [imports::timedelta, imports::timezone, imports::decimal];
-    if !others.iter().any(|other| other(py).is_ok_and(|other| class.is(other))) {
+    let is_other = value.is_exact_instance_of::<PyDelta>()
+        || PyTzInfo::utc(py).is_ok_and(|utc| class.is(utc.get_type()))
+        || imports::decimal(py).is_ok_and(|decimal| class.is(decimal));
+    if !is_other {
         return None;
     }
     let reduced = value.call_method1(intern!(py, "__reduce_ex__"), (protocol,)).ok()?;
@@ -55,7 +61,7 @@ pub(super) fn parts<'py>(value: &Bound<'py, PyAny>, protocol: u8) -> Option<(Bou
     is_all.then_some((class, arguments))
 }
 
-/// Whether the application has said how objects of this class are to be pickled.
+/// Whether the application itself says how objects of this class are to be pickled.
 pub(super) fn is_customized(class: &Bound<'_, PyType>) -> bool {
     let table = imports::dispatch_table(class.py());
     table.and_then(|table| table.contains(class)).unwrap_or(true)

@@ -222,7 +222,7 @@ impl<'py, 'a> Machine<'py, 'a> {
         drop(names);
         let (module, name) = (module.cast_exact::<PyString>().ok()?, name.cast_exact::<PyString>().ok()?);
         let class = objects::class(self.py, module.to_str().ok()?, name.to_str().ok()?)?;
-        self.stack.push(class.clone());
+        self.stack.push(class);
         Some(())
     }
 

@@ -161,11 +161,13 @@ impl Pickler {
     fn object(&mut self, value: &Bound<'_, PyAny>) -> Option<()> {
         let (class, arguments) = objects::parts(value, self.protocol)?;
         if !self.recall(&class) {
-            if objects::is_customized(&class) {
+            let (module, name) = (class.getattr("__module__").ok()?, class.getattr("__qualname__").ok()?);
+            let known = objects::class(value.py(), module.extract().ok()?, name.extract().ok()?)?;
+            if !known.is(&class) || objects::is_customized(&class) {
                 return None;
             }
-            self.save(&class.getattr("__module__").ok()?)?;
-            self.save(&class.getattr("__qualname__").ok()?)?;
+            self.save(&module)?;
+            self.save(&name)?;
             // STACK_GLOBAL
             self.out.push(0x93);
             self.memoize(&class)?;

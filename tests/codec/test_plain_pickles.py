@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import datetime as dt
 import math
 import pickle
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -139,6 +140,21 @@ def test_to_the_byte_though_odd() -> None:
 def test_classes_of_which_the_application_has_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(copyreg.dispatch_table, date, lambda value: (str, (value.isoformat(),)))
     assert CACHE.decode(CACHE.encode([date(2026, 11, 23)])) == ["2026-11-23"]
+
+
+class Frozen(date):
+    """As packages that freeze time put in its place."""
+
+
+def test_classes_in_whose_place_others_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = date(2026, 11, 23)
+    stored = CACHE.encode([real])
+    monkeypatch.setattr(dt, "date", Frozen)
+    assert [type(value) for value in CACHE.decode(stored)] == [Frozen]
+    with pytest.raises(PickleSerializerError):
+        CACHE.encode([real])
+    monkeypatch.undo()
+    assert [type(value) for value in CACHE.decode(stored)] == [date]
 
 
 @pytest.mark.parametrize(
