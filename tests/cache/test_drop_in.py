@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -43,6 +44,18 @@ def test_either_class_with_either_scheme(make_cache: Callable[..., RedisCache], 
             assert call(cache.get, "k") == scheme
         cache = make_cache(server.socket_url, backend=backend)
         assert call(cache.get, "k") == "valkey"
+
+
+def test_a_copy_is_an_object_of_its_own(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    cache = make_cache()
+    call(cache.rpush, "k", ["of the original"])
+    other = copy.copy(cache)
+    other.key_prefix = "copy"
+    call(other.rpush, "k", ["of the copy"])
+    assert call(cache.lrange, "k", 0, -1) == [["of the original"]]
+    assert call(other.lrange, "k", 0, -1) == [["of the copy"]]
+    assert call(other.get_client) is not None
+    assert other._cache is cache._cache
 
 
 def test_bases_are_no_backends() -> None:

@@ -53,6 +53,8 @@ _KEY = "0cachex0key0"
 _VERSION = 9071992309
 _GLOB = re.compile(r"[\\*?\[\]]")
 
+# Made once for each object, and of no use to another.
+_BOUND = frozenset({"_values_of", "_key", "_encode_all", "_encode", "_value", "_values"})
 
 _KEYS = _core.KeyMaker(BaseCache, default_key_func)
 
@@ -204,6 +206,10 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
     # Values and servers
 
     # As the base class has them, without the methods between as long as nobody has replaced one.
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy takes over: nothing that is bound to this very object."""
+        return {name: value for name, value in self.__dict__.items() if name not in _BOUND}
 
     @cached_property
     def _values_of(self) -> _core.Values:
