@@ -50,7 +50,7 @@ def test_a_copy_is_an_object_of_its_own(make_cache: Callable[..., RedisCache], c
     cache = make_cache()
     call(cache.rpush, "k", ["of the original"])
     other = copy.copy(cache)
-    other.key_prefix = "copy"
+    other.key_prefix = f"{cache.key_prefix}copy"
     call(other.rpush, "k", ["of the copy"])
     assert call(cache.lrange, "k", 0, -1) == [["of the original"]]
     assert call(other.lrange, "k", 0, -1) == [["of the copy"]]
