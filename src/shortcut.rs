@@ -281,7 +281,7 @@ impl Shortcut {
     /// What makes stored data of the cache's values, and values of raw replies.
     #[pyo3(signature = (cache, /))]
     fn values(slf: Py<Self>, cache: Py<PyAny>) -> Values {
-        Values::of(slf, cache)
+        Values::new(slf, cache)
     }
 
     /// `pipeline.get(key, default, version)`; false if the long way must be taken. `reply` makes the value.

@@ -18,7 +18,7 @@ pub(crate) struct Values {
 }
 
 impl Values {
-    pub(crate) fn of(shortcut: Py<Shortcut>, cache: Py<PyAny>) -> Self {
+    pub(crate) fn new(shortcut: Py<Shortcut>, cache: Py<PyAny>) -> Self {
         Self { shortcut, cache }
     }
 

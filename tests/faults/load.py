@@ -95,7 +95,8 @@ class Load:
                     caller.result()
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.01)
+            # To look through all calls takes time that the callers would miss.
+            time.sleep(0.1)
         return True
 
     def since(self, moment: float) -> list[Call]:
