@@ -44,6 +44,8 @@ struct Stock {
     idle: Vec<Connection>,
     /// Connections that sync callers hold.
     borrowed: usize,
+    /// Sync callers that wait for one of these. To tell nobody is a system call too.
+    waiting: usize,
 }
 
 /// What the last attempts to connect have shown.
@@ -122,8 +124,14 @@ impl State {
             if taken.is_usable(now) {
                 return Some(taken);
             }
-            self.stock.lock().borrowed -= 1;
-            self.freed.notify_one();
+            let is_wanted = {
+                let mut stock = self.stock.lock();
+                stock.borrowed -= 1;
+                stock.waiting > 0
+            };
+            if is_wanted {
+                self.freed.notify_one();
+            }
         }
         None
     }
@@ -275,9 +283,11 @@ impl Node {
                 return Err(Error::new(Kind::MaxConnections, text).at(&self.config.name));
             }
             wait(py, |slice| {
-                let stock = state.stock.lock();
+                let mut stock = state.stock.lock();
                 if stock.borrowed >= limit {
+                    stock.waiting += 1;
                     state.freed.wait_until(stock, give_up.map_or(slice, |give_up| slice.min(give_up)));
+                    state.stock.lock().waiting -= 1;
                 }
             })?;
         };
@@ -395,18 +405,21 @@ impl Drop for Borrowed {
             }
             return;
         }
-        let closing = {
+        let (closing, is_wanted) = {
             let mut stock = self.state.stock.lock();
             stock.borrowed -= 1;
-            match connection {
+            let closing = match connection {
                 Some(connection) if self.reusable => {
                     stock.idle.push(connection);
                     None
                 }
                 other => other,
-            }
+            };
+            (closing, stock.waiting > 0)
         };
-        self.state.freed.notify_one();
+        if is_wanted {
+            self.state.freed.notify_one();
+        }
         // Closing is a system call, and nobody needs to wait for it.
         drop(closing);
     }
