@@ -138,9 +138,15 @@ def _rows(output: str) -> dict[str, list[list[str]]]:
     return rows
 
 
-def _clients(server: Server) -> list[str]:
-    """The ids of the connections that the server has."""
-    return re.findall(r"\bid=(\d+)", str(server.command("CLIENT", "LIST")))
+def _clients(server: Server) -> dict[str, str]:
+    """The connections that the server has: id -> what it says about it."""
+    said = server.command("CLIENT", "LIST")
+    assert isinstance(said, bytes)
+    return {line.split(maxsplit=1)[0]: line for line in said.decode().splitlines()}
+
+
+def _left(server: Server, before: dict[str, str]) -> list[str]:
+    return [line for number, line in _clients(server).items() if number not in before]
 
 
 def _listening(address: str) -> bool:
@@ -169,7 +175,7 @@ def test_the_demo(server: Server) -> None:
     assert all(int(opened) <= 24 for *_, opened in rows["django-cachex"][:5])
     # The server notices the end of a process when it comes to it, and may close connections of ours that were idle.
     deadline = time.monotonic() + 5
-    while (left := set(_clients(server)) - set(before)) and time.monotonic() < deadline:
+    while (left := _left(server, before)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not left
 

@@ -43,11 +43,10 @@ def hold_one(cache: RedisCache, server: Server, seconds: float) -> threading.Thr
 
 def test_at_once(make_cache: Callable[..., RedisCache], paused: Server) -> None:
     cache = make_cache(paused.url, OPTIONS={"max_connections": 1})
-    holder = hold_one(cache, paused, 0.6)
-    start = time.monotonic()
+    holder = hold_one(cache, paused, 1.5)
     with pytest.raises(MaxConnectionsError, match=r"\(GET at 127\.0\.0\.1:\d+\)$") as caught:
         cache.get("k")
-    assert time.monotonic() - start < 0.3
+    assert holder.is_alive(), "it was not waited for"
     assert isinstance(caught.value, ConnectionError)
     holder.join()
     assert cache.get("k") is None
@@ -56,11 +55,12 @@ def test_at_once(make_cache: Callable[..., RedisCache], paused: Server) -> None:
 def test_waiting_in_vain(make_cache: Callable[..., RedisCache], paused: Server) -> None:
     options = {"max_connections": 1, "pool_class": BLOCKING, "timeout": 0.2}
     cache = make_cache(paused.url, OPTIONS=options)
-    holder = hold_one(cache, paused, 0.8)
+    holder = hold_one(cache, paused, 1.5)
     start = time.monotonic()
     with pytest.raises(MaxConnectionsError):
         cache.get("k")
-    assert 0.15 < time.monotonic() - start < 0.65
+    assert time.monotonic() - start > 0.15
+    assert holder.is_alive(), "it was not waited for to the end"
     holder.join()
 
 
@@ -79,7 +79,7 @@ def test_the_operation_s_limit_holds_anyway(make_cache: Callable[..., RedisCache
     cache = make_cache(paused.url, OPTIONS={**options, "socket_timeout": 0.3})
     waiting = make_cache(paused.url, OPTIONS={**options, "socket_timeout": 0.3})
     waiting.get("warm")
-    paused.command("CLIENT", "PAUSE", 1000, "ALL")
+    paused.command("CLIENT", "PAUSE", 3000, "ALL")
 
     def get() -> type[BaseException]:
         with pytest.raises((MaxConnectionsError, CacheTimeoutError)) as caught:
@@ -89,7 +89,7 @@ def test_the_operation_s_limit_holds_anyway(make_cache: Callable[..., RedisCache
     start = time.monotonic()
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(lambda _: get(), range(3)))
-    assert time.monotonic() - start < 0.8
+    assert time.monotonic() - start < 2.5, "the server says nothing for longer"
 
 
 def test_the_limit_is_kept(make_cache: Callable[..., RedisCache], paused: Server) -> None:
@@ -222,11 +222,12 @@ def test_limits_of_a_subclass(make_cache: Callable[..., RedisCache], paused: Ser
 
     cache = make_cache(paused.url, OPTIONS={"pool_class": Small})
     assert cache._cache._get_connection_pool(write=True).max_connections == 1
-    holder = hold_one(cache, paused, 0.6)
+    holder = hold_one(cache, paused, 1.5)
     start = time.monotonic()
     with pytest.raises(MaxConnectionsError):
         cache.get("k")
-    assert 0.05 < time.monotonic() - start < 0.5
+    assert time.monotonic() - start > 0.05
+    assert holder.is_alive(), "it was not waited for to the end"
     holder.join()
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+
+from tests.faults.outcomes import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,7 +16,7 @@ if TYPE_CHECKING:
     from tests.cluster_servers import Cluster
     from tests.servers import Server
 
-__all__ = ["Places", "calls_of"]
+__all__ = ["Places", "calls_of", "one_is_slow"]
 
 
 class Places:
@@ -44,6 +48,22 @@ class Places:
 def calls_of(nodes: list[Server], *names: str) -> list[int]:
     """Return how many of these commands each node has executed in its life."""
     return [sum(_calls(node.info("commandstats"), name) for name in names) for node in nodes]
+
+
+@contextlib.contextmanager
+def one_is_slow(cluster: Cluster, slow: Server, *names: str) -> Iterator[None]:
+    """Keep one primary from answering for a second, in which the others are to execute one of these commands."""
+    others = [node for node in cluster.primaries() if node is not slow]
+    before = calls_of(others, *names)
+
+    def all_have() -> bool:
+        return all(new > old for new, old in zip(calls_of(others, *names), before, strict=True))
+
+    slow.command("CLIENT", "PAUSE", 1000, "ALL")
+    with ThreadPoolExecutor(1) as pool:
+        have = pool.submit(eventually, all_have, seconds=0.8)
+        yield
+        assert have.result(), "they were to wait for the slow one"
 
 
 def _calls(stats: dict[str, str], name: str) -> int:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from django_cachex.exceptions import CacheTimeoutError, CrossSlotError, OutOfMemoryError, WrongTypeError
-from tests.cluster.places import calls_of
+from tests.cluster.places import calls_of, one_is_slow
+from tests.faults.outcomes import SLACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,13 +72,11 @@ def test_every_node_gets_one_write(cluster: Cluster, cache: RedisClusterCache, p
     keys = places.apart()
     call(cache.get_many, keys)
     for node in cluster.primaries():
-        node.command("CLIENT", "PAUSE", 500, "ALL")
-    p = made(cache, call)
-    for key in keys * 10:
-        p.set(key, key).get(key)
-    begun = time.monotonic()
-    assert executed(p, call)[1::2] == keys * 10
-    assert time.monotonic() - begun < 1.0
+        p = made(cache, call)
+        for key in keys * 10:
+            p.set(key, key).get(key)
+        with one_is_slow(cluster, node, "get"):
+            assert executed(p, call)[1::2] == keys * 10
 
 
 def test_calls_with_many_keys(cache: RedisClusterCache, call: Caller) -> None:
@@ -132,7 +131,7 @@ def test_one_node_is_silent(
     begun = time.monotonic()
     with pytest.raises(CacheTimeoutError):
         executed(p, call)
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < 0.8 + SLACK
     time.sleep(0.9)
     p.get(keys[0]).get(keys[2])
     assert executed(p, call) == [5, 5], "others may have been applied, and their connections are in order"

@@ -157,7 +157,7 @@ def test_client_takes_made_keys(cache: RedisCache, call: Caller) -> None:
 def test_nothing_comes_in_time(cache: RedisCache, call_on_any_loop: Caller, method: str, timeout: float) -> None:
     begun = time.monotonic()
     assert pop(cache, call_on_any_loop, method, timeout) is None
-    assert timeout - 0.01 < time.monotonic() - begun < timeout + 0.6
+    assert timeout - 0.01 < time.monotonic() - begun < timeout + LONG
     # The connection is as good as new.
     call_on_any_loop(cache.rpush, "k", 1)
     assert pop(cache, call_on_any_loop, method, timeout) == 1
@@ -168,7 +168,7 @@ def test_the_shortest_time_is_not_for_ever(cache: RedisCache, call: Caller, meth
     for timeout in (0.001, 0.0004, 1e-9, 5e-324):
         begun = time.monotonic()
         assert pop(cache, call, method, timeout) is None
-        assert time.monotonic() - begun < 0.5
+        assert time.monotonic() - begun < LONG
 
 
 @pytest.mark.parametrize(("method", "timeout"), [("blpop", 0), ("brpop", None), ("blmove", 0.0), ("blpop", -0.0)])
@@ -196,7 +196,7 @@ def test_own_time_comes_before_the_socket_timeout(
     cache = make_cache(OPTIONS={"socket_timeout": 0.2, "operation_timeout": 0.3})
     begun = time.monotonic()
     assert pop(cache, call_on_any_loop, method, 0.6) is None
-    assert 0.59 < time.monotonic() - begun < 1.1
+    assert 0.59 < time.monotonic() - begun < LONG
 
 
 @pytest.mark.parametrize("method", POPS)
@@ -263,7 +263,7 @@ def test_a_push_wakes(cache: RedisCache, call_on_any_loop: Caller, meanwhile: Ca
     for _ in range(3):
         meanwhile(push)
         assert pop(cache, call_on_any_loop, method, LONG) == 5
-        assert time.monotonic() - pushed[-1] < 0.5
+        assert time.monotonic() - pushed[-1] < LONG / 2
 
 
 def test_a_push_to_any_of_the_keys_wakes(cache: RedisCache, call: Caller, meanwhile: Callable[..., None]) -> None:
