@@ -244,7 +244,8 @@ class SentinelSet:
         for sentinel in watching:
             if (others := len(_rows(sentinel, "SENTINELS"))) != len(self.sentinels) - 1:
                 return f"{sentinel!r} knows {others} other sentinels"
-            healthy = {int(row["port"]) for row in _rows(sentinel, "REPLICAS") if row["flags"] == "slave"}
+            rows = [row for row in _rows(sentinel, "REPLICAS") if row["flags"] == "slave"]
+            healthy = {int(row["port"]) for row in rows if row["master-link-status"] == "ok"}
             if healthy != running.keys():
                 return f"{sentinel!r} sees replicas on {sorted(healthy)}, not {sorted(running)}"
         # Redis calls a replica synchronized up to a second before it sends it anything: promoted, that one is empty.

@@ -17,6 +17,7 @@ from django.core.cache import cache
 from django.test import override_settings
 
 from tests.certificates import Certificates
+from tests.faults.outcomes import eventually
 from tests.pages import ROOT, WrongAnswerError, blocks_of, pages, run, run_settings
 from tests.servers import FAMILIES
 
@@ -138,17 +139,6 @@ def _rows(output: str) -> dict[str, list[list[str]]]:
     return rows
 
 
-def _clients(server: Server) -> dict[str, str]:
-    """The connections that the server has: id -> what it says about it."""
-    said = server.command("CLIENT", "LIST")
-    assert isinstance(said, bytes)
-    return {line.split(maxsplit=1)[0]: line for line in said.decode().splitlines()}
-
-
-def _left(server: Server, before: dict[str, str]) -> list[str]:
-    return [line for number, line in _clients(server).items() if number not in before]
-
-
 def _listening(address: str) -> bool:
     try:
         with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310  an address of ours
@@ -159,7 +149,11 @@ def _listening(address: str) -> bool:
 
 def test_the_demo(server: Server) -> None:
     """The demo answers every request, counts hits and misses, and leaves no connection behind."""
-    before = _clients(server)
+    before = {client["id"] for client in server.clients()}
+
+    def left() -> list[dict[str, str]]:
+        return [client for client in server.clients() if client["id"] not in before]
+
     done = _demo("--server", server.url, "--rounds", "1", "--requests", "24", "--visitors", "4")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = _rows(done.stdout)
@@ -174,10 +168,7 @@ def test_the_demo(server: Server) -> None:
     # At most one connection per thread of a view, and the loop's; Django's backend makes one per request.
     assert all(int(opened) <= 24 for *_, opened in rows["django-cachex"][:5])
     # The server notices the end of a process when it comes to it, and may close connections of ours that were idle.
-    deadline = time.monotonic() + 5
-    while (left := _left(server, before)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not left
+    assert eventually(lambda: not left()), left()
 
 
 def test_the_demo_starts_its_own_server() -> None:

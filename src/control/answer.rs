@@ -14,7 +14,7 @@ pub(crate) enum Answer {
 
 impl Answer {
     /// The answer that a complete frame holds.
-    pub(super) fn of(frame: &[u8]) -> Self {
+    pub(crate) fn of(frame: &[u8]) -> Self {
         let mut open: Vec<(Vec<Self>, usize)> = Vec::new();
         for element in Elements::of(frame) {
             let mut value = match element {

@@ -30,12 +30,32 @@ pub(crate) async fn connect(config: &Arc<Config>) -> Result<Connection> {
 
 /// The same, with some questions that are asked, and answered, in the same time.
 pub(crate) async fn ask(config: &Arc<Config>, questions: &[Cmd]) -> Result<(Connection, Vec<Answer>)> {
+    open(config, Errand { questions, subscription: None }).await
+}
+
+/// The same; from then on the connection says what the subscription is about, and nothing else.
+pub(crate) async fn ask_and_subscribe(
+    config: &Arc<Config>,
+    questions: &[Cmd],
+    subscription: &Cmd,
+) -> Result<(Connection, Vec<Answer>)> {
+    open(config, Errand { questions, subscription: Some(subscription) }).await
+}
+
+/// What is said on a new connection after the introduction.
+#[derive(Clone, Copy)]
+struct Errand<'a> {
+    questions: &'a [Cmd],
+    subscription: Option<&'a Cmd>,
+}
+
+async fn open(config: &Arc<Config>, errand: Errand<'_>) -> Result<(Connection, Vec<Answer>)> {
     injection::trip(Point::Connect);
     if let Some(prepare) = &config.prepare {
         hooks::prepare(prepare).await?;
     }
     let deadline = config.connect_timeout.map(|limit| tokio::time::Instant::now() + limit);
-    let connecting = establish(config, deadline, questions);
+    let connecting = establish(config, deadline, errand);
     let made = match deadline {
         Some(deadline) => timeout_at(deadline, connecting)
             .await
@@ -54,19 +74,19 @@ async fn introduce<S>(
     stream: &mut S,
     config: &Config,
     credentials: &handshake::Credentials,
-    questions: &[Cmd],
+    errand: Errand<'_>,
 ) -> Result<(Link<()>, Vec<Answer>)>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let link = handshake::shake(stream, config, credentials).await?;
-    handshake::ask(stream, link, questions).await
+    handshake::ask(stream, link, errand.questions, errand.subscription).await
 }
 
 async fn establish(
     config: &Arc<Config>,
     deadline: Option<tokio::time::Instant>,
-    questions: &[Cmd],
+    errand: Errand<'_>,
 ) -> Result<(Connection, Vec<Answer>)> {
     let credentials = match &config.credentials {
         Some(provider) => hooks::credentials(provider).await?,
@@ -76,7 +96,7 @@ async fn establish(
         Address::Unknown => Err(Error::new(Kind::Connection, "the server's address is not known")),
         Address::Unix { path } => {
             let (listed, mut stream) = dial_unix(path).await.map_err(|error| Error::io("connecting failed", &error))?;
-            let (link, answers) = introduce(&mut stream, config, &credentials, questions).await?;
+            let (link, answers) = introduce(&mut stream, config, &credentials, errand).await?;
             let stream = stream.into_std().map_err(|error| Error::io("connecting failed", &error))?;
             let connection = finish(config, RawSocket::from(stream), listed, None, link)?;
             Ok((connection, answers))
@@ -84,14 +104,14 @@ async fn establish(
         Address::Tcp { host, port } => {
             let (listed, mut stream) = dial(config, host, *port, deadline).await?;
             let Some(tls) = &config.tls else {
-                let (link, answers) = introduce(&mut stream, config, &credentials, questions).await?;
+                let (link, answers) = introduce(&mut stream, config, &credentials, errand).await?;
                 let connection = finish(config, into_raw(stream)?, listed, None, link)?;
                 return Ok((connection, answers));
             };
             let connector = tokio_rustls::TlsConnector::from(tls.config());
             let mut stream =
                 connector.connect(tls.server_name(host)?, stream).await.map_err(|error| tls_failure(&error))?;
-            let (link, answers) = introduce(&mut stream, config, &credentials, questions).await?;
+            let (link, answers) = introduce(&mut stream, config, &credentials, errand).await?;
             let (stream, session) = stream.into_inner();
             let connection = finish(config, into_raw(stream)?, listed, Some(session), link)?;
             Ok((connection, answers))

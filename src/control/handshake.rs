@@ -112,8 +112,14 @@ where
     }
 }
 
-/// Asks questions on a new connection; returns the answers.
-pub(super) async fn ask<S>(stream: &mut S, link: Link<()>, questions: &[Cmd]) -> Result<(Link<()>, Vec<Answer>)>
+/// Asks questions on a new connection; returns the answers. A subscription goes with them in one write, so that nothing
+/// happens between the answers and what it tells.
+pub(super) async fn ask<S>(
+    stream: &mut S,
+    link: Link<()>,
+    questions: &[Cmd],
+    subscription: Option<&Cmd>,
+) -> Result<(Link<()>, Vec<Answer>)>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -127,18 +133,25 @@ where
         bytes.extend_from_slice(&question.get_packed_command());
         link.push(&Payload::default(), 1, ());
     }
+    if let Some(subscription) = subscription {
+        bytes.extend_from_slice(&subscription.get_packed_command());
+        link.subscribe(&Payload::default(), ());
+    }
     stream.write_all(&bytes).await.map_err(|error| lost(&error))?;
     stream.flush().await.map_err(|error| lost(&error))?;
     let mut answers = Vec::new();
     loop {
         // What is large elsewhere is not here: nothing announces a large bulk string.
-        while let Some(received) = link.receive().map_err(Error::protocol)? {
+        while answers.len() < questions.len()
+            && let Some(received) = link.receive().map_err(Error::protocol)?
+        {
             if let Received::Last((), frame) = received {
                 answers.push(Answer::of(frame));
             }
         }
-        if link.in_flight() == 0 {
-            return Ok((link.handover().ok_or_else(again)?, answers));
+        if answers.len() == questions.len() {
+            let link = if subscription.is_some() { Some(link) } else { link.handover() };
+            return Ok((link.ok_or_else(again)?, answers));
         }
         match stream.read(link.spare()).await {
             Ok(0) => return Err(Error::closed()),

@@ -20,7 +20,7 @@ use crate::errors::{Error, Kind, Result};
 use crate::sync::{Mutex, PerProcess};
 
 pub(crate) use answer::Answer;
-pub(crate) use connect::{ask, connect};
+pub(crate) use connect::{ask, ask_and_subscribe, connect};
 pub(crate) use hooks::{BoundConnection, remap};
 pub(crate) use watch::{Watch, watch};
 

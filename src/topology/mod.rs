@@ -4,6 +4,7 @@ mod cluster;
 mod finder;
 mod sentinel;
 mod standalone;
+mod subscription;
 
 use std::sync::Arc;
 

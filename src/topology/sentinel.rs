@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use redis::cmd;
 
 use super::finder::{Finder, first_of};
+use super::subscription::{News, Subscription};
 use super::{Done, Lesson, Topology, healthy, node_at};
 use crate::config::{Config, Hook};
 use crate::control::{self, Answer};
@@ -17,7 +18,7 @@ use crate::retry::Failure;
 
 /// How often the sentinels are asked though nothing has gone wrong, so that new replicas are found.
 const REFRESH: Duration = Duration::from_secs(60);
-/// The same while some replica cannot be read from, which may be over soon.
+/// The same while some replica cannot be read from, or the sentinel that would tell news is gone: that may be over soon.
 const SOON: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
@@ -25,6 +26,8 @@ struct Servers {
     /// `None` once it has failed.
     master: Option<Arc<Node>>,
     replicas: Vec<Arc<Node>>,
+    /// Of the sentinel that named them; `None` once it is gone.
+    subscription: Option<Arc<Subscription>>,
     due: Instant,
 }
 
@@ -59,13 +62,32 @@ impl Sentinel {
             finder,
         }
     }
+
+    /// Takes note of what the sentinel has told since the last time.
+    fn listen(&self, servers: &Servers, now: Instant) {
+        let Some(subscription) = &servers.subscription else { return };
+        let outdated = |found: &Servers| found.subscription.as_ref().is_some_and(|one| Arc::ptr_eq(one, subscription));
+        match subscription.news(now) {
+            News::Nothing => {}
+            News::Switch => self.finder.change(|found| match found.clone() {
+                found if outdated(&found) => Servers { master: None, subscription: None, due: now, ..found },
+                found => found,
+            }),
+            News::Lost => self.finder.change(|found| match found.clone() {
+                found if outdated(&found) => Servers { subscription: None, due: found.due.min(now + SOON), ..found },
+                found => found,
+            }),
+        }
+    }
 }
 
 impl Topology for Sentinel {
     fn route(&self, place: &Place, write: bool) -> Option<Arc<Node>> {
+        let now = Instant::now();
+        self.listen(self.finder.found().as_deref()?, now);
         let found = self.finder.found();
         let servers = found.as_ref()?;
-        if Instant::now() >= servers.due && self.finder.is_due() {
+        if now >= servers.due && self.finder.is_due() {
             self.find(Box::new(drop));
         }
         let master = servers.master.as_ref();
@@ -129,7 +151,7 @@ async fn servers_of(sentinel: &Arc<Config>, known: &Known, question: &Question) 
         command
     };
     let questions = [about("GET-MASTER-ADDR-BY-NAME"), about("REPLICAS"), about("SENTINELS")];
-    let (_connection, answers) = control::ask(sentinel, &questions).await?;
+    let (subscription, answers) = Subscription::open(sentinel, &questions, &question.service).await?;
     let [master, replicas, others] = answers.as_slice() else { return Err(useless("unexpected reply")) };
     let mut announced = vec![match master {
         Answer::Null => return Err(useless("it does not know the service")),
@@ -171,7 +193,8 @@ async fn servers_of(sentinel: &Arc<Config>, known: &Known, question: &Question) 
         }
         known
     });
-    Ok(Servers { master: Some(master), replicas, due: Instant::now() + refresh.mul_f64(0.75 + 0.5 * fastrand::f64()) })
+    let due = Instant::now() + refresh.mul_f64(0.75 + 0.5 * fastrand::f64());
+    Ok(Servers { master: Some(master), replicas, subscription: Some(subscription), due })
 }
 
 fn address_of(answer: &Answer) -> Option<(String, u16)> {

@@ -48,6 +48,8 @@ pub struct Link<W> {
     large: Large,
     /// What [`Link::receive`] will give.
     arrived: Option<Arrived>,
+    /// Whether pushes are what somebody waits for.
+    subscribed: bool,
     /// Why nothing more can be had from this connection.
     failed: Option<ProtocolError>,
 }
@@ -73,6 +75,7 @@ impl<W> Default for Link<W> {
             owed: VecDeque::new(),
             large: Large::None,
             arrived: None,
+            subscribed: false,
             failed: None,
         }
     }
@@ -84,6 +87,13 @@ impl<W> Link<W> {
         debug_assert!(replies > 0, "nobody would wake this waiter");
         self.output.push(payload);
         self.owed.push_back(Owed { waiter, replies });
+    }
+
+    /// Queues a subscription, the last thing that is asked here: all that comes is a part of its answer. In RESP2 that is
+    /// an array as any other, in RESP3 a push.
+    pub fn subscribe(&mut self, payload: &Payload, waiter: W) {
+        self.push(payload, usize::MAX, waiter);
+        self.subscribed = true;
     }
 
     /// How many waiters are owed a reply.
@@ -128,6 +138,7 @@ impl<W> Link<W> {
             owed: VecDeque::new(),
             large: Large::None,
             arrived: None,
+            subscribed: false,
             failed: None,
         })
     }
@@ -142,7 +153,8 @@ impl<W> Link<W> {
         self.input.filled(n);
     }
 
-    /// Whether [`Link::receive`] has something to give. Pushes (RESP3's out-of-band messages) are dropped.
+    /// Whether [`Link::receive`] has something to give. Pushes (RESP3's out-of-band messages) are dropped,
+    /// but for those of a subscription.
     ///
     /// After an error there is no telling where the next reply begins, so every later call repeats it.
     pub fn has_reply(&mut self) -> Result<bool, ProtocolError> {
@@ -181,7 +193,7 @@ impl<W> Link<W> {
         }
         loop {
             let bytes = self.input.bytes();
-            let push = bytes.first() == Some(&b'>');
+            let push = bytes.first() == Some(&b'>') && !self.subscribed;
             // Said before it is complete: what nobody waits for need not be held.
             if self.owed.is_empty() && !push && !bytes.is_empty() {
                 return Err(ProtocolError::Unexpected);

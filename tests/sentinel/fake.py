@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import socketserver
 import threading
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from io import BufferedIOBase
 
 __all__ = ["FakeSentinel"]
 
@@ -21,6 +23,7 @@ class FakeSentinel:
         replicas: Whom it gives as the replicas.
         others: Whom it gives as the other sentinels.
         silent: Whether it says nothing at all.
+        hangs_up: Whether it does so when somebody subscribes.
         asked: How many times it was asked for the master.
     """
 
@@ -31,10 +34,13 @@ class FakeSentinel:
         replicas: Iterable[tuple[str, int]] = (),
         others: Iterable[tuple[str, int]] = (),
         silent: bool = False,
+        hangs_up: bool = False,
     ) -> None:
         """Begin to listen; the arguments are the attributes."""
         self.master, self.replicas, self.others, self.silent = master, list(replicas), list(others), silent
+        self.hangs_up = hangs_up
         self.asked = 0
+        self._listeners: list[BufferedIOBase] = []
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Conversation)
         self._server.daemon_threads = True
         self._server.block_on_close = False
@@ -52,6 +58,21 @@ class FakeSentinel:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    @property
+    def listeners(self) -> int:
+        """How many have subscribed so far."""
+        return len(self._listeners)
+
+    def tell(self, channel: str, message: str) -> None:
+        """Publish a message to all who have subscribed and are still there."""
+        for listener in self._listeners:
+            with contextlib.suppress(OSError):
+                listener.write(_packed(["message", channel, message]))
+
+    def listen(self, listener: BufferedIOBase) -> None:
+        """Take note of a subscriber."""
+        self._listeners.append(listener)
 
     def answer(self, words: list[str]) -> bytes:
         """Return the reply to a command."""
@@ -83,9 +104,18 @@ class _Conversation(socketserver.StreamRequestHandler):
             for _ in range(int(head[1:])):
                 size = int(self.rfile.readline()[1:])
                 words.append(self.rfile.read(size + 2)[:-2].decode())
-            if not fake.silent:
+            if fake.silent:
+                continue
+            if words[0] == "SUBSCRIBE" and fake.hangs_up:
+                break
+            if words[0] == "SUBSCRIBE":
+                for number, channel in enumerate(words[1:], 1):
+                    self.wfile.write(_packed(["subscribe", channel], b":%d\r\n" % number))
+                fake.listen(self.wfile)
+            else:
                 self.wfile.write(fake.answer(words))
 
 
-def _packed(words: list[str]) -> bytes:
-    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word.encode()) for word in words)
+def _packed(words: list[str], *more: bytes) -> bytes:
+    packed = [b"$%d\r\n%b\r\n" % (len(word), word.encode()) for word in words]
+    return b"*%d\r\n" % (len(words) + len(more)) + b"".join(packed) + b"".join(more)

@@ -176,3 +176,28 @@ fn every_error_says_what_is_wrong() {
         assert_eq!(error.to_string(), text);
     }
 }
+
+#[test]
+fn a_subscription_is_never_fully_answered() {
+    let messages: [&[u8]; 3] = [
+        b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n",
+        b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\nhi\r\n",
+        b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\nho\r\n",
+    ];
+    let mut link: Link<&str> = Link::default();
+    link.push(&ping(), 1, "question");
+    link.subscribe(&ping(), "subscriber");
+    flush(&mut link);
+    fill(&mut link, b"+PONG\r\n");
+    assert!(matches!(link.receive(), Ok(Some(Received::Last("question", _)))));
+    for message in messages {
+        let (start, end) = message.split_at(message.len() / 2);
+        fill(&mut link, start);
+        assert!(link.receive().unwrap().is_none());
+        fill(&mut link, end);
+        let Ok(Some(Received::Part(&mut "subscriber", frame))) = link.receive() else { panic!("not delivered") };
+        assert_eq!(frame, message);
+    }
+    assert_eq!(link.in_flight(), 1);
+    assert!(link.handover::<()>().is_none(), "it belongs to the subscription for good");
+}

@@ -1,0 +1,115 @@
+//! What a sentinel tells unasked: that another server is the master now.
+//!
+//! Nobody waits for it, so no thread has to live for it: who is about to send a request looks, every now and then, whether
+//! something has come.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use redis::{Cmd, cmd};
+
+use crate::config::Config;
+use crate::control::{self, Answer};
+use crate::errors::Result;
+use crate::fork;
+use crate::node::Connection;
+use crate::sync::Mutex;
+use crate::transport::Wait;
+use crate::wire::Received;
+
+/// Not looked at more often than that: looking is a system call.
+const EVERY: Duration = Duration::from_millis(5);
+/// The sentinel that leads a failover tells first that it has promoted a replica, and is believed from then on; the others
+/// hear it from the leader and tell that they have switched.
+const CHANNELS: [&str; 2] = ["+switch-master", "+promoted-slave"];
+
+#[derive(PartialEq, Eq)]
+pub(super) enum News {
+    Nothing,
+    /// Another server is the master of the service.
+    Switch,
+    /// The sentinel has gone.
+    Lost,
+}
+
+pub(super) struct Subscription {
+    service: String,
+    connection: Mutex<Connection>,
+    generation: u64,
+    since: Instant,
+    /// When to look next, in milliseconds after `since`.
+    next: AtomicU64,
+}
+
+impl Subscription {
+    /// Asks a sentinel, and has it tell when its answers are no longer true.
+    pub(super) async fn open(
+        sentinel: &Arc<Config>,
+        questions: &[Cmd],
+        service: &str,
+    ) -> Result<(Arc<Self>, Vec<Answer>)> {
+        let mut subscribe = cmd("SUBSCRIBE");
+        subscribe.arg(&CHANNELS);
+        let (connection, answers) = control::ask_and_subscribe(sentinel, questions, &subscribe).await?;
+        let subscription = Self {
+            service: service.to_owned(),
+            connection: Mutex::new(connection),
+            generation: fork::generation(),
+            since: Instant::now(),
+            next: AtomicU64::new(0),
+        };
+        Ok((Arc::new(subscription), answers))
+    }
+
+    /// What has come, if it is time to look; never waits.
+    pub(super) fn news(&self, now: Instant) -> News {
+        if self.generation != fork::generation() {
+            return News::Lost;
+        }
+        let now = now.saturating_duration_since(self.since);
+        let next = self.next.load(Ordering::Relaxed);
+        if now < Duration::from_millis(next) {
+            return News::Nothing;
+        }
+        let later = u64::try_from((now + EVERY).as_millis()).unwrap_or(u64::MAX);
+        if self.next.compare_exchange(next, later, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return News::Nothing;
+        }
+        self.connection.try_lock().map_or(News::Nothing, |mut connection| self.read(&mut connection))
+    }
+
+    fn read(&self, connection: &mut Connection) -> News {
+        let Connection { transport, link, .. } = connection;
+        loop {
+            loop {
+                match link.receive() {
+                    // Refused, it stays silent: then the next error tells.
+                    Ok(Some(Received::Part((), frame))) if self.concerns(&Answer::of(frame)) => return News::Switch,
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(_) => return News::Lost,
+                }
+            }
+            match transport.receive_into(link.spare(), Wait::No) {
+                Ok(0) => return News::Lost,
+                Ok(n) => link.filled(n),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return News::Nothing,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return News::Lost,
+            }
+        }
+    }
+
+    /// Whether a message is about our service: `<service> <old> <new>`, or `slave <replica> @ <service> <old>`.
+    fn concerns(&self, message: &Answer) -> bool {
+        let Some([kind, _channel, text]) = message.list() else { return false };
+        let mut words = text.text().unwrap_or_default().split(' ');
+        let named = match words.next() {
+            Some("slave") => words.skip_while(|word| *word != "@").nth(1),
+            first => first,
+        };
+        kind.text() == Some("message") && named == Some(&self.service)
+    }
+}

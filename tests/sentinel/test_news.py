@@ -1,0 +1,171 @@
+"""What the sentinels tell unasked: a failover in order, of which no error tells for a while."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.faults.outcomes import eventually
+from tests.sentinel.fake import FakeSentinel
+from tests.sentinel_servers import SERVICE
+from tests.servers import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.caller import Caller
+    from tests.sentinel_servers import SentinelSet
+    from tests.servers import Server
+
+
+def told_to(sentinels: list[Server], name: str) -> int:
+    """Return how many connections of this client name are told of what happens."""
+    clients = [client for sentinel in sentinels for client in sentinel.clients()]
+    return sum(client["name"] == name and client["sub"] == "2" for client in clients)
+
+
+def address(server: Server) -> tuple[str, int]:
+    return "127.0.0.1", server.port
+
+
+def of(server: Server) -> str:
+    return f"127.0.0.1 {server.port}"
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_the_old_master_takes_no_more_writes(
+    sentinel_set: SentinelSet, make_cache: Callable[..., Any], call: Caller, protocol: int
+) -> None:
+    """It does not know yet that it is a replica, and would take them."""
+    cache = make_cache(sentinel_kwargs={"protocol": protocol})
+    call(cache.set, "k", 0)
+    old = sentinel_set.master()
+    sentinel_set.sentinels[0].command("SENTINEL", "FAILOVER", SERVICE)
+    known = [[b"127.0.0.1", b"%d" % replica.port] for replica in sentinel_set.replicas()]
+
+    def all_know() -> bool:
+        said = [each.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE) for each in sentinel_set.sentinels]
+        return said[0] in known and all(each == said[0] for each in said)
+
+    assert eventually(all_know)
+    # We look now and then, and a message has a way to go.
+    time.sleep(0.1)
+    call(cache.set, "k", 1)
+    assert old.info("replication")["role"] == "master", "too late: its own error would have told"
+    assert old.command("GET", cache.make_key("k")) == b"0"
+    sentinel_set.settle()
+    assert sentinel_set.master().command("GET", cache.make_key("k")) == b"1"
+
+
+def test_one_subscription_for_all_callers(
+    sentinel_set: SentinelSet, make_cache: Callable[..., Any], call: Caller
+) -> None:
+    name = f"one-{call.mode}"
+    options = {"client_name": name, "sentinel_kwargs": {"client_name": name}}
+    for cache in (make_cache(**options), make_cache(**options)):
+        call(cache.set, "k", 1)
+    assert eventually(lambda: told_to(sentinel_set.sentinels, name) == 1)
+
+
+def test_the_sentinel_that_tells_goes(sentinel_set: SentinelSet, make_cache: Callable[..., Any], call: Caller) -> None:
+    """Another one tells from then on."""
+    name = f"gone-{call.mode}"
+    cache = make_cache(client_name=name, sentinel_kwargs={"client_name": name})
+    call(cache.set, "k", 1)
+    telling = next(each for each in sentinel_set.sentinels if told_to([each], name))
+    others = [each for each in sentinel_set.sentinels if each is not telling]
+    telling.kill()
+    try:
+        assert eventually(lambda: call(cache.incr, "k") > 1 and told_to(others, name) == 1)
+    finally:
+        sentinel_set.start_sentinel(telling)
+
+
+def test_a_child_is_told_itself(sentinel_set: SentinelSet, make_cache: Callable[..., Any]) -> None:
+    name = "forks"
+    cache = make_cache(client_name=name, sentinel_kwargs={"client_name": name})
+    cache.set("k", 1)
+    assert told_to(sentinel_set.sentinels, name) == 1
+    if (child := os.fork()) == 0:
+        try:
+            eventually(lambda: cache.incr("k") < 0, seconds=20)
+        finally:
+            os._exit(0)
+    try:
+        assert eventually(lambda: told_to(sentinel_set.sentinels, name) == 2)
+        assert cache.incr("k") > 1
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert eventually(lambda: told_to(sentinel_set.sentinels, name) == 1), "the parent's is still there"
+
+
+def test_what_is_about_others(sentinel_set: SentinelSet, make_cache: Callable[..., Any], call: Caller) -> None:
+    master, replica = sentinel_set.master(), sentinel_set.replicas()[0]
+    with FakeSentinel(address(master)) as fake:
+        cache = make_cache(sentinels=[fake.address], client_name=f"others-{call.mode}")
+        call(cache.set, "k", 1)
+        assert fake.listeners == 1
+        # A word of ours is in them, but not where the service stands.
+        for channel, message in [
+            ("+switch-master", f"not-{SERVICE} {of(master)} {of(replica)}"),
+            ("+switch-master", f"other {SERVICE} 1 {of(replica)}"),
+            ("+promoted-slave", f"slave {SERVICE} {of(replica)} @ other {of(master)}"),
+            ("+promoted-slave", "slave"),
+            ("+switch-master", ""),
+        ]:
+            fake.tell(channel, message)
+            time.sleep(0.05)
+            call(cache.incr, "k")
+            assert fake.asked == 1
+
+
+@pytest.mark.parametrize("channel", ["+switch-master", "+promoted-slave"])
+def test_what_is_about_us(
+    sentinel_set: SentinelSet, make_cache: Callable[..., Any], call: Caller, channel: str
+) -> None:
+    master, replica = sentinel_set.master(), sentinel_set.replicas()[0]
+    message = {
+        "+switch-master": f"{SERVICE} {of(master)} {of(replica)}",
+        "+promoted-slave": f"slave {replica.port} {of(replica)} @ {SERVICE} {of(master)}",
+    }
+    with FakeSentinel(address(master)) as fake:
+        cache = make_cache(sentinels=[fake.address], client_name=f"us-{call.mode}")
+        for times in (1, 2, 3):
+            call(cache.set, "k", 1)
+            assert fake.asked == times
+            fake.tell(channel, message[channel])
+            time.sleep(0.05)
+
+
+def test_who_may_not_subscribe(start_sentinel_set: Callable[..., SentinelSet], make_cache: Callable[..., Any]) -> None:
+    """Such a user is served as ever; the next error tells of a failover."""
+    whole = start_sentinel_set()
+    for sentinel in whole.sentinels:
+        sentinel.command("ACL", "SETUSER", "deaf", "on", "nopass", "resetchannels", "+@all", "-subscribe")
+    cache = make_cache(on=whole, sentinel_kwargs={"username": "deaf", "password": "x", "client_name": "deaf"})
+    cache.set("k", 1)
+    connections = [client["addr"] for each in whole.sentinels for client in each.clients() if client["name"] == "deaf"]
+    assert len(connections) == 1
+    for number in range(2, 52):
+        assert cache.incr("k") == number
+        time.sleep(0.01)
+    assert told_to(whole.sentinels, "deaf") == 0
+    clients = [client for each in whole.sentinels for client in each.clients()]
+    assert [client["addr"] for client in clients if client["name"] == "deaf"] == connections, "nobody was asked again"
+    whole.failover()
+    assert cache.incr("k") == 52
+
+
+def test_a_sentinel_that_hangs_up(sentinel_set: SentinelSet, make_cache: Callable[..., Any], call: Caller) -> None:
+    """The only one, and it does so at once: it is not asked again and again."""
+    with FakeSentinel(address(sentinel_set.master()), hangs_up=True) as fake:
+        cache = make_cache(sentinels=[("127.0.0.1", free_port()), fake.address], client_name=f"hangs-{call.mode}")
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            call(cache.set, "k", 1)
+        assert fake.asked <= 2
