@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import time
@@ -52,7 +53,7 @@ def test_the_old_master_takes_no_more_writes(
         call(cache.set, "k", number)
         old = sentinel_set.master()
         sentinel_set.sentinels[0].command("SENTINEL", "FAILOVER", SERVICE)
-        assert eventually(lambda old=old: all_know(sentinel_set, old))
+        assert eventually(functools.partial(all_know, sentinel_set, old))
         # We look now and then, and a message has a way to go.
         time.sleep(0.1)
         call(cache.incr, "k", 100)
