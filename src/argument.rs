@@ -22,9 +22,12 @@ pub(crate) fn pack(
     limit: Option<usize>,
 ) -> PyResult<()> {
     if arg.is_exact_instance_of::<PyInt>() {
-        match arg.extract::<i64>() {
-            Ok(value) => payload.integer(value),
-            Err(_) => payload.word(&text(arg)?),
+        if let Ok(value) = arg.extract::<i64>() {
+            payload.integer(value);
+        } else {
+            let digits = text(arg)?;
+            check(digits.len(), command, limit)?;
+            payload.word(&digits);
         }
         return Ok(());
     }

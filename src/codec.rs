@@ -89,6 +89,10 @@ impl Codec {
         }
         let payload = serializer.object.bind(py).call_method1(intern!(py, "dumps"), (value,))?;
         if payload.is_exact_instance_of::<PyInt>() {
+            if !is_short(&payload)? {
+                let text = format!("the serializer gives an integer of more than {MAX_DIGITS} digits");
+                return Err(Error::new(Kind::Serializer, text).into());
+            }
             return Ok(payload);
         }
         let payload = as_bytes(payload)?;
@@ -160,6 +164,7 @@ impl Codec {
             return Ok(packed.map_or(payload, Bound::into_any));
         }
         let packed = compressor.object.bind(py).call_method1(intern!(py, "compress"), (&payload,))?;
+        let packed = as_bytes(packed)?;
         Ok(if packed.len()? < len { packed } else { payload })
     }
 
@@ -198,7 +203,7 @@ impl Codec {
         data: &Bound<'py, PyBytes>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = data.py();
-        match compressor.object.bind(py).call_method1(intern!(py, "decompress"), (data,)) {
+        match compressor.object.bind(py).call_method1(intern!(py, "decompress"), (data,)).and_then(as_bytes) {
             Ok(payload) => {
                 let size = payload.len()?;
                 if let Some(limit) = self.limit.filter(|limit| size > *limit) {
@@ -229,9 +234,14 @@ fn is_short(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     if value.extract::<i64>().is_ok() {
         return Ok(true);
     }
-    // 10 ** 4300 needs 14,285 bits.
+    // What Python would not read back, at its usual limit or at one that is set lower, is for the serializer.
     let bits: usize = value.call_method0(intern!(value.py(), "bit_length"))?.extract()?;
-    Ok(bits < 14_280 || value.str().is_ok())
+    if bits > MAX_DIGITS * 4 {
+        return Ok(false);
+    }
+    let Ok(text) = value.str() else { return Ok(false) };
+    let text = text.to_str()?;
+    Ok(text.strip_prefix('-').unwrap_or(text).len() <= MAX_DIGITS)
 }
 
 /// `dumps` may return anything bytes-like, or text.
@@ -255,7 +265,8 @@ fn integer<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Option<Bound<'py, PyA
     let Ok(text) = std::str::from_utf8(bytes) else { return Ok(None) };
     match text.parse::<i64>() {
         Ok(value) => Ok(Some(value.into_pyobject(py)?.into_any())),
-        Err(_) => py.get_type::<PyInt>().call1((text,)).map(Some),
+        // None where Python is told to read fewer digits.
+        Err(_) => Ok(py.get_type::<PyInt>().call1((text,)).ok()),
     }
 }
 

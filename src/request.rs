@@ -310,5 +310,9 @@ pub(crate) fn pack(
 ) -> PyResult<()> {
     payload.command(spec.words + args.len());
     payload.packed(&spec.packed);
-    args.iter_borrowed().try_for_each(|arg| argument::pack(payload, &spec.name, &arg, limit))
+    // A script is no value, nor is the name of one.
+    let scripts = usize::from(spec.runs_script());
+    args.iter_borrowed()
+        .enumerate()
+        .try_for_each(|(index, arg)| argument::pack(payload, &spec.name, &arg, limit.filter(|_| index >= scripts)))
 }

@@ -49,7 +49,12 @@ impl Shortcuts {
     fn new(keys: Py<KeyMaker>, cache: &Bound<'_, PyType>, client: &Bound<'_, PyType>) -> PyResult<Self> {
         let keys_made = ["make_and_validate_key", "make_key", "validate_key"];
         let way = |names: [&str; 3]| {
-            Ok::<_, PyErr>(Way { cache: Seal::new(cache, &keys_made)?, client: Seal::new(client, &names)? })
+            let [method, twin, coder] = names;
+            let passed = [keys_made.as_slice(), &[coder]].concat();
+            Ok::<_, PyErr>(Way {
+                cache: Seal::new(cache, &passed)?,
+                client: Seal::new(client, &[method, twin, coder])?,
+            })
         };
         let coded = ["encode", "decode"];
         Ok(Self {
@@ -426,7 +431,8 @@ impl Shortcut {
             return Err(Error::new(Kind::Response, "unexpected reply").during(&self.common.get().mget.name).into());
         };
         let values = PyDict::new(keys.py());
-        let missing = PyNotImplemented::get(keys.py()).to_owned().into_any();
+        // Nobody else has it.
+        let missing = PyList::empty(keys.py()).into_any();
         for (key, data) in keys.iter().zip(replies) {
             let value = self.found(&data, &missing)?;
             if !value.is(&missing) {

@@ -26,7 +26,9 @@ enum Refusal {
 
 fn steps(config: &Config, credentials: &Credentials) -> Vec<(Cmd, Refusal)> {
     let mut steps = Vec::new();
-    let Credentials { username, password } = credentials;
+    // What is empty is not given, as settings that come from the environment have it.
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let (username, password) = (given(&credentials.username), given(&credentials.password));
     let user = username.as_deref();
     let secret = password.as_deref().unwrap_or_default();
     let authenticate = username.is_some() || password.is_some();
@@ -60,8 +62,9 @@ fn steps(config: &Config, credentials: &Credentials) -> Vec<(Cmd, Refusal)> {
     if config.read_only {
         steps.push((cmd("READONLY"), Refusal::Fatal));
     }
-    if steps.is_empty() {
-        // Only an answer shows that the server is there: a frozen one's kernel accepts connections too.
+    if steps.iter().all(|(_, refusal)| *refusal == Refusal::Ignored) {
+        // Only an answer shows that the server is there: a frozen one's kernel accepts connections too, and what it does
+        // not know it refuses even when it is paused.
         steps.push((cmd("PING"), Refusal::Ignored));
     }
     steps

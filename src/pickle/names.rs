@@ -11,7 +11,19 @@ const LONGEST: usize = 32;
 const PLACES: usize = 1024;
 
 /// Strings that were read before. Given out again they need not be made, nor hashed.
-pub(super) struct Names(Box<[Option<Py<PyString>>]>);
+#[derive(Default)]
+pub(super) struct Names {
+    kept: Vec<Option<Kept>>,
+    /// Counts the values that are read.
+    reading: u64,
+}
+
+struct Kept {
+    name: Py<PyString>,
+    /// In which value it was given out last. Strings that were equal in what was stored are not to become one: stored
+    /// again, the value would be other bytes.
+    given: u64,
+}
 
 /// Nobody's at the moment; a reader takes them and puts them back, so that no lock is held while it works.
 static NAMES: Mutex<Option<Names>> = Mutex::new(None);
@@ -19,8 +31,10 @@ static NAMES: Mutex<Option<Names>> = Mutex::new(None);
 impl Names {
     /// The names, or new ones while somebody else has them.
     pub(super) fn take() -> Self {
-        let kept = NAMES.lock().take();
-        kept.unwrap_or_else(|| Self((0..PLACES).map(|_| None).collect()))
+        let mut names = NAMES.lock().take().unwrap_or_default();
+        names.kept.resize_with(PLACES, || None);
+        names.reading += 1;
+        names
     }
 
     pub(super) fn put_back(self) {
@@ -33,14 +47,16 @@ impl Names {
         if bytes.len() > LONGEST {
             return PyString::from_bytes(py, bytes).ok();
         }
-        let kept = &mut self.0[place(bytes)];
-        if let Some(name) = kept
-            && name.bind(py).to_str().is_ok_and(|text| text.as_bytes() == bytes)
+        let place = &mut self.kept[place(bytes)];
+        if let Some(kept) = place
+            && kept.given != self.reading
+            && kept.name.bind(py).to_str().is_ok_and(|text| text.as_bytes() == bytes)
         {
-            return Some(name.bind(py).clone());
+            kept.given = self.reading;
+            return Some(kept.name.bind(py).clone());
         }
         let name = PyString::from_bytes(py, bytes).ok()?;
-        *kept = Some(name.clone().unbind());
+        *place = Some(Kept { name: name.clone().unbind(), given: self.reading });
         Some(name)
     }
 }

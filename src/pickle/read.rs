@@ -37,7 +37,7 @@ impl<'py, 'a> Machine<'py, 'a> {
         let py = self.py;
         loop {
             match self.byte()? {
-                b'.' => return if self.stack.len() == 1 { self.stack.pop() } else { None },
+                b'.' => return if self.stack.len() == 1 && self.marks.is_empty() { self.stack.pop() } else { None },
                 // FRAME
                 0x95 => {
                     let length = u64::from_le_bytes(*self.array::<8>()?);
@@ -46,7 +46,10 @@ impl<'py, 'a> Machine<'py, 'a> {
                     }
                 }
                 // MEMOIZE
-                0x94 => self.memo.push(self.stack.last()?.clone()),
+                0x94 => {
+                    self.above_mark(1)?;
+                    self.memo.push(self.stack.last()?.clone());
+                }
                 // BINGET
                 b'h' => {
                     let index = usize::from(self.byte()?);
@@ -114,7 +117,7 @@ impl<'py, 'a> Machine<'py, 'a> {
                 b'}' => self.stack.push(PyDict::new(py).into_any()),
                 // APPEND, APPENDS
                 b'a' => {
-                    let mark = self.stack.len().checked_sub(1)?;
+                    let mark = self.above_mark(1)?;
                     self.append(mark)?;
                 }
                 b'e' => {
@@ -126,7 +129,7 @@ impl<'py, 'a> Machine<'py, 'a> {
                 b'R' => self.object()?,
                 // SETITEM, SETITEMS
                 b's' => {
-                    let mark = self.stack.len().checked_sub(2)?;
+                    let mark = self.above_mark(2)?;
                     self.set_items(mark)?;
                 }
                 b'u' => {
@@ -193,6 +196,18 @@ impl<'py, 'a> Machine<'py, 'a> {
         begun || is_dict(height)
     }
 
+    /// Where the last `count` values begin, which all have to be above the last mark.
+    fn above_mark(&self, count: usize) -> Option<usize> {
+        let begin = self.stack.len().checked_sub(count)?;
+        (begin >= self.marks.last().copied().unwrap_or_default()).then_some(begin)
+    }
+
+    /// What stands before `mark`.
+    fn container(&self, mark: usize) -> Option<&Bound<'py, PyAny>> {
+        let index = mark.checked_sub(1)?;
+        self.stack.get(index).filter(|_| index >= self.marks.last().copied().unwrap_or_default())
+    }
+
     /// What was pushed since `mark`, which no mark in between may cut.
     fn taken(&mut self, mark: usize) -> Option<std::vec::Drain<'_, Bound<'py, PyAny>>> {
         if mark > self.stack.len() || self.marks.last().is_some_and(|inner| *inner > mark) {
@@ -202,14 +217,14 @@ impl<'py, 'a> Machine<'py, 'a> {
     }
 
     fn tuple(&mut self, count: usize) -> Option<()> {
-        let (py, mark) = (self.py, self.stack.len().checked_sub(count)?);
+        let (py, mark) = (self.py, self.above_mark(count)?);
         let items: Vec<_> = self.taken(mark)?.collect();
         self.stack.push(PyTuple::new(py, items).ok()?.into_any());
         Some(())
     }
 
     fn append(&mut self, mark: usize) -> Option<()> {
-        let list = self.stack.get(mark.checked_sub(1)?)?.cast_exact::<PyList>().ok()?.clone();
+        let list = self.container(mark)?.cast_exact::<PyList>().ok()?.clone();
         for item in self.taken(mark)? {
             list.append(item).ok()?;
         }
@@ -217,7 +232,7 @@ impl<'py, 'a> Machine<'py, 'a> {
     }
 
     fn class(&mut self) -> Option<()> {
-        let mut names = self.taken(self.stack.len().checked_sub(2)?)?;
+        let mut names = self.taken(self.above_mark(2)?)?;
         let (module, name) = (names.next()?, names.next()?);
         drop(names);
         let (module, name) = (module.cast_exact::<PyString>().ok()?, name.cast_exact::<PyString>().ok()?);
@@ -228,7 +243,7 @@ impl<'py, 'a> Machine<'py, 'a> {
 
     /// A class is called: only those of `class` are ever on the stack.
     fn object(&mut self) -> Option<()> {
-        let mut parts = self.taken(self.stack.len().checked_sub(2)?)?;
+        let mut parts = self.taken(self.above_mark(2)?)?;
         let (class, arguments) = (parts.next()?, parts.next()?);
         drop(parts);
         let class = class.cast_exact::<PyType>().ok()?;
@@ -237,7 +252,7 @@ impl<'py, 'a> Machine<'py, 'a> {
     }
 
     fn set_items(&mut self, mark: usize) -> Option<()> {
-        let dict = self.stack.get(mark.checked_sub(1)?)?.cast_exact::<PyDict>().ok()?.clone();
+        let dict = self.container(mark)?.cast_exact::<PyDict>().ok()?.clone();
         let mut items = self.taken(mark)?;
         while let Some(key) = items.next() {
             // Keys of plain types: no code of theirs runs. What cannot be hashed is told by `pickle`.

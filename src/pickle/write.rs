@@ -21,7 +21,8 @@ pub(crate) fn write<'py>(value: &Bound<'py, PyAny>, protocol: u8) -> Option<Boun
     }
     let (out, memo) = (Vec::with_capacity(128), Memo::default());
     let mut pickler = Pickler { protocol, out, memo, memoized: 0, depth: 0 };
-    pickler.save(value)?;
+    // A reference of our own, as everything inside has one from its container.
+    pickler.save(&value.clone())?;
     pickler.out.push(b'.');
     let Pickler { out, .. } = pickler;
     let framed = out.len() >= SMALLEST_FRAME;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use redis::cmd;
 
 use super::finder::{Finder, first_of};
-use super::subscription::{News, Subscription};
+use super::subscription::{Announced, News, Subscription};
 use super::{Done, Lesson, Topology, healthy, node_at};
 use crate::config::{Config, Hook};
 use crate::control::{self, Answer};
@@ -20,11 +20,15 @@ use crate::retry::Failure;
 const REFRESH: Duration = Duration::from_secs(60);
 /// The same while some replica cannot be read from, or the sentinel that would tell news is gone: that may be over soon.
 const SOON: Duration = Duration::from_secs(2);
+/// How long a sentinel that still names the old master is not believed, having told of another one. They tell each other
+/// every second or two.
+const SPREADS: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 struct Servers {
     /// `None` once it has failed.
     master: Option<Arc<Node>>,
+    announced: Announced,
     replicas: Vec<Arc<Node>>,
     /// Of the sentinel that named them; `None` once it is gone.
     subscription: Option<Arc<Subscription>>,
@@ -40,6 +44,14 @@ struct Question {
     /// The settings of the master and its replicas, without an address.
     template: Arc<Config>,
     remap: Option<Hook>,
+    /// Who is no longer the master, as a sentinel has told, and until when others may not know.
+    deposed: ArcSwapOption<(Announced, Instant)>,
+}
+
+impl Question {
+    fn is_deposed(&self, server: &Announced) -> bool {
+        self.deposed.load().as_ref().is_some_and(|deposed| deposed.0 == *server && Instant::now() < deposed.1)
+    }
 }
 
 pub(crate) struct Sentinel {
@@ -58,7 +70,7 @@ impl Sentinel {
         let finder = Arc::new(Finder::new(template.reconnect_backoff));
         Self {
             known: Arc::new(ArcSwap::from_pointee(sentinels)),
-            question: Arc::new(Question { service, template, remap }),
+            question: Arc::new(Question { service, template, remap, deposed: ArcSwapOption::empty() }),
             finder,
         }
     }
@@ -67,12 +79,21 @@ impl Sentinel {
     fn listen(&self, servers: &Servers, now: Instant) {
         let Some(subscription) = &servers.subscription else { return };
         let outdated = |found: &Servers| found.subscription.as_ref().is_some_and(|one| Arc::ptr_eq(one, subscription));
-        match subscription.news(now) {
-            News::Nothing => {}
-            News::Switch => self.finder.change(|found| match found.clone() {
+        let forget = || {
+            self.finder.change(|found| match found.clone() {
                 found if outdated(&found) => Servers { master: None, subscription: None, due: now, ..found },
                 found => found,
-            }),
+            });
+        };
+        match subscription.news(now) {
+            News::Nothing => {}
+            // The leader of a failover tells twice.
+            News::Switch { new, .. } if new == servers.announced => {}
+            News::Switch { old, .. } => {
+                self.question.deposed.store(Some(Arc::new((old, now + SPREADS))));
+                forget();
+            }
+            News::Inherited => forget(),
             News::Lost => self.finder.change(|found| match found.clone() {
                 found if outdated(&found) => Servers { subscription: None, due: found.due.min(now + SOON), ..found },
                 found => found,
@@ -153,11 +174,12 @@ async fn servers_of(sentinel: &Arc<Config>, known: &Known, question: &Question) 
     let questions = [about("GET-MASTER-ADDR-BY-NAME"), about("REPLICAS"), about("SENTINELS")];
     let (subscription, answers) = Subscription::open(sentinel, &questions, &question.service).await?;
     let [master, replicas, others] = answers.as_slice() else { return Err(useless("unexpected reply")) };
-    let mut announced = vec![match master {
+    let master = match master {
         Answer::Null => return Err(useless("it does not know the service")),
         Answer::Error(text) => return Err(super::refused(Kind::MasterNotFound, text)),
         address => address_of(address).ok_or_else(|| useless("unexpected reply"))?,
-    }];
+    };
+    let mut announced = vec![master.clone()];
     let replicas = replicas.list().unwrap_or_default();
     announced.extend(replicas.iter().filter_map(replica));
     let servers = announced.len();
@@ -169,20 +191,26 @@ async fn servers_of(sentinel: &Arc<Config>, known: &Known, question: &Question) 
     };
     let (servers, peers) = addresses.split_at(servers.min(addresses.len()));
     let mut nodes = servers.iter().map(|(host, port)| node_at(&question.template, host, *port, false));
-    let master = nodes.next().ok_or_else(|| useless("it names no master"))?;
+    let node = nodes.next().ok_or_else(|| useless("it names no master"))?;
     let mut replicas: Vec<_> = nodes.collect();
     replicas.sort_by(|one, other| one.config.name.cmp(&other.config.name));
     // The sentinel may not have noticed yet that another is master by now.
-    let (connection, role) = control::ask(&master.config, &[cmd("ROLE")]).await?;
+    let (connection, role) = control::ask(&node.config, &[cmd("ROLE")]).await?;
     if let Some(Answer::Error(text)) = role.first() {
-        return Err(super::refused(Kind::MasterNotFound, text).at(&master.config.name));
+        return Err(super::refused(Kind::MasterNotFound, text).at(&node.config.name));
     }
     let role = role.first().and_then(Answer::list).and_then(|role| role.first()).and_then(Answer::text);
     if role != Some("master") {
         let role = role.unwrap_or("no server that tells its role");
-        return Err(useless(format!("it names {} as master, which is {role}", master.config.name)));
+        return Err(useless(format!("it names {} as master, which is {role}", node.config.name)));
     }
-    master.state().give_spare(connection, Some(1));
+    if question.is_deposed(&master) {
+        return Err(useless(format!(
+            "it names {} as master, which another sentinel has told is none",
+            node.config.name
+        )));
+    }
+    node.state().give_spare(connection, Some(1));
     known.rcu(|known| {
         let mut known = Vec::clone(known);
         for (host, port) in peers {
@@ -194,7 +222,7 @@ async fn servers_of(sentinel: &Arc<Config>, known: &Known, question: &Question) 
         known
     });
     let due = Instant::now() + refresh.mul_f64(0.75 + 0.5 * fastrand::f64());
-    Ok(Servers { master: Some(master), replicas, subscription: Some(subscription), due })
+    Ok(Servers { master: Some(node), announced: master, replicas, subscription: Some(subscription), due })
 }
 
 fn address_of(answer: &Answer) -> Option<(String, u16)> {

@@ -25,13 +25,20 @@ const EVERY: Duration = Duration::from_millis(5);
 /// hear it from the leader and tell that they have switched.
 const CHANNELS: [&str; 2] = ["+switch-master", "+promoted-slave"];
 
-#[derive(PartialEq, Eq)]
+/// As sentinels announce it.
+pub(super) type Announced = (String, u16);
+
 pub(super) enum News {
     Nothing,
     /// Another server is the master of the service.
-    Switch,
+    Switch {
+        old: Announced,
+        new: Announced,
+    },
     /// The sentinel has gone.
     Lost,
+    /// It tells the process that this one was forked from, and has told it who knows what.
+    Inherited,
 }
 
 pub(super) struct Subscription {
@@ -66,7 +73,7 @@ impl Subscription {
     /// What has come, if it is time to look; never waits.
     pub(super) fn news(&self, now: Instant) -> News {
         if self.generation != fork::generation() {
-            return News::Lost;
+            return News::Inherited;
         }
         let now = now.saturating_duration_since(self.since);
         let next = self.next.load(Ordering::Relaxed);
@@ -86,7 +93,11 @@ impl Subscription {
             loop {
                 match link.receive() {
                     // Refused, it stays silent: then the next error tells.
-                    Ok(Some(Received::Part((), frame))) if self.concerns(&Answer::of(frame)) => return News::Switch,
+                    Ok(Some(Received::Part((), frame))) => {
+                        if let Some((old, new)) = self.switch(&Answer::of(frame)) {
+                            return News::Switch { old, new };
+                        }
+                    }
                     Ok(Some(_)) => {}
                     Ok(None) => break,
                     Err(_) => return News::Lost,
@@ -102,14 +113,23 @@ impl Subscription {
         }
     }
 
-    /// Whether a message is about our service: `<service> <old> <new>`, or `slave <replica> @ <service> <old>`.
-    fn concerns(&self, message: &Answer) -> bool {
-        let Some([kind, _channel, text]) = message.list() else { return false };
-        let mut words = text.text().unwrap_or_default().split(' ');
-        let named = match words.next() {
-            Some("slave") => words.skip_while(|word| *word != "@").nth(1),
-            first => first,
+    /// The old and the new master, if a message is about our service.
+    fn switch(&self, message: &Answer) -> Option<(Announced, Announced)> {
+        let [kind, channel, text] = message.list()? else { return None };
+        let words: Vec<_> = text.text()?.split(' ').collect();
+        let (service, old, new) = match (channel.text()?, words.as_slice()) {
+            ("+switch-master", [service, host, port, new_host, new_port]) => {
+                (service, address(host, port)?, address(new_host, new_port)?)
+            }
+            ("+promoted-slave", ["slave", _, host, port, "@", service, old_host, old_port]) => {
+                (service, address(old_host, old_port)?, address(host, port)?)
+            }
+            _ => return None,
         };
-        kind.text() == Some("message") && named == Some(&self.service)
+        (kind.text() == Some("message") && *service == self.service).then_some((old, new))
     }
+}
+
+fn address(host: &str, port: &str) -> Option<Announced> {
+    Some((host.to_owned(), port.parse().ok()?))
 }

@@ -366,7 +366,9 @@ def test_xreadgroup(filled: RedisCache, call_anyhow: Caller) -> None:
     # What is pending for oneself can be read again.
     assert call_anyhow(filled.xreadgroup, "g", "c", {"s": "0"}) == {"s": [ENTRIES[0], ENTRIES[2]]}
     assert call_anyhow(filled.xreadgroup, "g", "c", {"s": "1-0"}) == {"s": ENTRIES[2:]}
-    assert call_anyhow(filled.xreadgroup, "g", "other", {"s": "0"}) == {"s": []}
+    assert call_anyhow(filled.xreadgroup, "g", "other", {"s": "0"}) is None
+    assert call_anyhow(filled.xreadgroup, "g", "other", {"s": "0", "t": ">"}) is None
+    assert call_anyhow(filled.xreadgroup, "g", "c", {"s": "0", "t": "1-0"}) == {"s": [ENTRIES[0], ENTRIES[2]]}
 
 
 def test_pending_entries_that_have_been_deleted(grouped: RedisCache, call_anyhow: Caller) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import copy
 from functools import cached_property
 from inspect import isawaitable
 from operator import attrgetter
@@ -49,7 +50,7 @@ __all__ = [
 ]
 
 # Stand-ins for a user key and a version, to see what a key function puts around them.
-_KEY = "0cachex0key0"
+_KEY = "0Cachex0Key0"
 _VERSION = 9071992309
 _GLOB = re.compile(r"[\\*?\[\]]")
 
@@ -109,6 +110,8 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         self._reverse_key_func: Callable[[str], str] | None = (
             import_string(reverse) if isinstance(reverse, str) else reverse
         )
+        if not (self._reverse_key_func is None or callable(self._reverse_key_func)):
+            raise ImproperlyConfigured("REVERSE_KEY_FUNCTION is neither a callable nor the dotted path of one")
 
     @cached_property
     def _cache(self) -> ClientT:
@@ -147,35 +150,55 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         Raises:
             NotSupportedError: the key function does not keep the user's key as it is.
         """
-        made = self.make_key(_KEY, version=version)
-        before, found, after = made.partition(_KEY)
-        if not found:
-            raise NotSupportedError("make_pattern", type(self).__name__)
+        before, after = self._parts("make_pattern", version)
         return f"{_literal(before)}{pattern}{_literal(after)}"
+
+    def _parts(self, what: str, version: int | None) -> tuple[str, str]:
+        """Return what stands before and what after the user key."""
+        before, found, after = self.make_key(_KEY, version=version).partition(_KEY)
+        if not found or _KEY in after:
+            raise NotSupportedError(what, type(self).__name__)
+        return before, after
 
     def reverse_key(self, key: str) -> str:
         """Return the user key of a made key; a key of another layout comes back unchanged."""
         if self._reverse_key_func is not None:
             return self._reverse_key_func(key)
-        layout = self._layout()
-        found = layout and layout.fullmatch(key)
-        return found["key"] if found else key
+        try:
+            before, after = self._parts("reverse_key", None)
+        except NotSupportedError:
+            return key
+        if key.startswith(before) and key.endswith(after) and len(key) >= len(before) + len(after):
+            return key.removeprefix(before).removesuffix(after)
+        try:
+            layouts = self._layout(), self._layout(any_text=True)
+        except NotSupportedError:
+            return key
+        return next((found["key"] for layout in layouts if (found := layout.fullmatch(key))), key)
 
     def _around(self) -> tuple[list[str], list[str]]:
-        """Return what stands before and what after the user key, each parted where the version stands."""
-        made = self.make_key(_KEY, version=_VERSION)
-        before, found, after = made.partition(_KEY)
-        if not found:
-            raise NotSupportedError("make_pattern", type(self).__name__)
-        return before.split(str(_VERSION)), after.split(str(_VERSION))
+        """Return what stands before and what after the user key, each parted where the version stands.
 
-    def _layout(self) -> re.Pattern[str] | None:
+        Raises:
+            NotSupportedError: that cannot be told.
+        """
         try:
-            before, after = ([re.escape(part) for part in parts] for parts in self._around())
+            before, after = self._parts("keys of any version", _VERSION)
+            other = self._parts("keys of any version", _VERSION + 1)
         except NotSupportedError:
-            return None
+            raise
+        except Exception as error:
+            raise NotSupportedError("keys of any version", type(self).__name__) from error
+        found = before.split(str(_VERSION)), after.split(str(_VERSION))
+        if other != tuple(str(_VERSION + 1).join(parts) for parts in found):
+            # It is in there, but written in another way.
+            raise NotSupportedError("keys of any version", type(self).__name__)
+        return found
+
+    def _layout(self, *, any_text: bool = False) -> re.Pattern[str]:
+        before, after = ([re.escape(part) for part in parts] for parts in self._around())
         # No more than it has to be: digits that follow it directly are the user's.
-        version = "-?[0-9]+?" if type(self.version) is int else ".+?"
+        version = "-?[0-9]+?" if type(self.version) is int and not any_text else ".+?"
         return re.compile(f"{version.join(before)}(?P<key>.*){version.join(after)}", re.DOTALL)
 
     def _pattern(self, pattern: str, version: int | None = None) -> str:
@@ -189,16 +212,15 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         # The glob for the version also matches what a longer prefix puts there.
         layout = self._layout()
         texts = ((key, key.decode("utf-8", "surrogateescape")) for key in keys)
-        return [key for key, text in texts if layout and layout.fullmatch(text)]
+        return [key for key, text in texts if layout.fullmatch(text)]
 
-    def _user_keys(self, keys: Iterable[bytes]) -> list[str]:
+    def _user_keys(self, keys: Iterable[bytes], version: int | None) -> list[str]:
         made = (key.decode("utf-8", "surrogateescape") for key in keys)
         if self._reverse_key_func is not None or getattr(self.reverse_key, "__func__", None) is not _REVERSE_KEY:
             return [self.reverse_key(key) for key in made]
-        layout = self._layout()
-        if layout is None:
-            return list(made)
-        return [found["key"] if (found := layout.fullmatch(key)) else key for key in made]
+        # They match a pattern of this version's, so that this is what stands around them.
+        before, after = self._parts("keys", version)
+        return [key.removeprefix(before).removesuffix(after) for key in made]
 
     def _read_server(self) -> int:
         return self._cache._read_server()  # noqa: SLF001 - of this package
@@ -207,9 +229,16 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
 
     # As the base class has them, without the methods between as long as nobody has replaced one.
 
+    def __copy__(self) -> Self:
+        """Return another cache on the same client."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update((name, value) for name, value in self.__dict__.items() if name not in _BOUND)
+        return other
+
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy takes over: nothing that is bound to this very object."""
-        return {name: value for name, value in self.__dict__.items() if name not in _BOUND}
+        """Return what a deep or pickled copy takes over; it makes its own client."""
+        made = {*_BOUND, "_cache", "_shortcut"}
+        return {name: value for name, value in self.__dict__.items() if name not in made}
 
     @cached_property
     def _values_of(self) -> _core.Values:
@@ -253,6 +282,16 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         """
         return self._cache.decode(data)
 
+    @property
+    def _coder(self) -> ClientT:
+        """The client, which encodes and decodes as the cache does where somebody has replaced one of these."""
+        client = self._cache
+        if getattr(self.encode, "__func__", None) is _ENCODE and getattr(self.decode, "__func__", None) is _DECODE:
+            return client
+        coder = copy(client)
+        coder.encode, coder.decode = self.encode, self.decode  # type: ignore[method-assign]
+        return coder
+
     def get_client(self, key: str | None = None, *, write: bool = False) -> Any:
         """Return a raw client of a read server, or with ``write`` of the write server."""
         return self._cache.get_client(key, write=write)
@@ -273,14 +312,14 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         """Return the value at *key*, or *default* if there is none (GET)."""
         value = self._shortcut.get(self, key, default, version)
         if value is NotImplemented:
-            return self._cache.get(self.make_and_validate_key(key, version=version), default)
+            return self._coder.get(self.make_and_validate_key(key, version=version), default)
         return value
 
     async def aget(self, key: str, default: Any = None, version: int | None = None) -> Any:
         """Return the value at *key*, or *default* if there is none (GET)."""
         sent = self._shortcut.send_get(self, key, version)
         if sent is None:
-            return await self._cache.aget(self.make_and_validate_key(key, version=version), default)
+            return await self._coder.aget(self.make_and_validate_key(key, version=version), default)
         return self._shortcut.found(await sent, default)
 
     def set(
@@ -315,9 +354,9 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         timeout = self.get_backend_timeout(timeout)
         if nx or xx or get:
             key = self.make_and_validate_key(key, version=version)
-            return self._cache.set(key, value, timeout, nx=nx, xx=xx, get=get)
+            return self._coder.set(key, value, timeout, nx=nx, xx=xx, get=get)
         if not self._shortcut.set(self, key, value, timeout, version):
-            self._cache.set(self.make_and_validate_key(key, version=version), value, timeout)
+            self._coder.set(self.make_and_validate_key(key, version=version), value, timeout)
         return None
 
     async def aset(
@@ -335,10 +374,10 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         timeout = self.get_backend_timeout(timeout)
         if nx or xx or get:
             key = self.make_and_validate_key(key, version=version)
-            return await self._cache.aset(key, value, timeout, nx=nx, xx=xx, get=get)
+            return await self._coder.aset(key, value, timeout, nx=nx, xx=xx, get=get)
         sent = self._shortcut.send_set(self, key, value, timeout, version)
         if sent is None:
-            await self._cache.aset(self.make_and_validate_key(key, version=version), value, timeout)
+            await self._coder.aset(self.make_and_validate_key(key, version=version), value, timeout)
         else:
             await sent
         return None
@@ -346,14 +385,14 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
     def add(self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Store *value* unless *key* exists (SET NX); return whether it was stored."""
         key = self.make_and_validate_key(key, version=version)
-        return self._cache.add(key, value, self.get_backend_timeout(timeout))
+        return self._coder.add(key, value, self.get_backend_timeout(timeout))
 
     async def aadd(
         self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
         """Store *value* unless *key* exists (SET NX); return whether it was stored."""
         key = self.make_and_validate_key(key, version=version)
-        return await self._cache.aadd(key, value, self.get_backend_timeout(timeout))
+        return await self._coder.aadd(key, value, self.get_backend_timeout(timeout))
 
     def touch(self, key: str, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Let *key* live for *timeout* seconds, for ever with ``None`` (EXPIRE, PERSIST); return whether it exists."""
@@ -390,7 +429,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         found = self._shortcut.get_many(self, keys, version)
         if found is NotImplemented:
             made = self._made(keys, version)
-            found = {made[key]: value for key, value in self._cache.get_many(made).items()}
+            found = {made[key]: value for key, value in self._coder.get_many(made).items()}
         return found
 
     async def aget_many(self, keys: Iterable[str], version: int | None = None) -> dict[str, Any]:
@@ -399,18 +438,18 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         sent = self._shortcut.send_get_many(self, keys, version)
         if sent is None:
             made = self._made(keys, version)
-            return {made[key]: value for key, value in (await self._cache.aget_many(made)).items()}
+            return {made[key]: value for key, value in (await self._coder.aget_many(made)).items()}
         return self._shortcut.found_many(await sent, keys)
 
     def set_many(
         self, data: Mapping[str, Any], timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[str]:
         """Store several values in one step (SET in one MULTI, or MSET); return ``[]``: none fails alone."""
-        data, timeout = dict(data), self.get_backend_timeout(timeout)
+        data, timeout = dict(data or {}), self.get_backend_timeout(timeout)
         replies = self._shortcut.set_many(self, data, timeout, version)
         if replies is NotImplemented:
             made = {self.make_and_validate_key(key, version=version): value for key, value in data.items()}
-            self._cache.set_many(made, timeout)
+            self._coder.set_many(made, timeout)
         else:
             check(replies)
         return []
@@ -419,22 +458,22 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         self, data: Mapping[str, Any], timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[str]:
         """Store several values in one step (SET in one MULTI, or MSET); return ``[]``: none fails alone."""
-        data, timeout = dict(data), self.get_backend_timeout(timeout)
+        data, timeout = dict(data or {}), self.get_backend_timeout(timeout)
         sent = self._shortcut.send_set_many(self, data, timeout, version)
         if sent is None:
             made = {self.make_and_validate_key(key, version=version): value for key, value in data.items()}
-            await self._cache.aset_many(made, timeout)
+            await self._coder.aset_many(made, timeout)
         else:
             check(await sent)
         return []
 
     def delete_many(self, keys: Iterable[str], version: int | None = None) -> int | None:  # type: ignore[override]
         """Delete *keys* (DEL); return how many existed, ``None`` if none were given."""
-        return self._cache.delete_many(self._made(keys, version))
+        return self._cache.delete_many(self._made(keys or (), version))
 
     async def adelete_many(self, keys: Iterable[str], version: int | None = None) -> int | None:  # type: ignore[override]
         """Delete *keys* (DEL); return how many existed, ``None`` if none were given."""
-        return await self._cache.adelete_many(self._made(keys, version))
+        return await self._cache.adelete_many(self._made(keys or (), version))
 
     def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """Add *delta* to the integer at *key*, in one step on the server; the expiry is kept.
@@ -461,6 +500,11 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         """Subtract *delta* from the integer at *key*; see ``incr``."""
         return await self.aincr(key, -delta, version=version)
 
+    @property
+    def _replaces_undecodable(self) -> bool:
+        # What counts as missing is there all the same, and would keep its place for ever.
+        return self._options.get("on_undecodable") == "miss"
+
     def get_or_set(
         self, key: str, default: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> Any:
@@ -477,8 +521,13 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
             return value
         if callable(default):
             default = default()
-        self.add(key, default, timeout=timeout, version=version)
-        return self.get(key, default, version=version)
+        added = self.add(key, default, timeout=timeout, version=version)
+        value = self.get(key, self._missing_key, version=version)
+        if value is not self._missing_key:
+            return value
+        if not added and self._replaces_undecodable:
+            self.set(key, default, timeout=timeout, version=version)
+        return default
 
     async def aget_or_set(
         self, key: str, default: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
@@ -491,8 +540,13 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
             default = default()
             if isawaitable(default):
                 default = await default
-        await self.aadd(key, default, timeout=timeout, version=version)
-        return await self.aget(key, default, version=version)
+        added = await self.aadd(key, default, timeout=timeout, version=version)
+        value = await self.aget(key, self._missing_key, version=version)
+        if value is not self._missing_key:
+            return value
+        if not added and self._replaces_undecodable:
+            await self.aset(key, default, timeout=timeout, version=version)
+        return default
 
     def incr_version(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """Move *key* to the version *delta* higher (RENAME); the expiry is kept, an existing target is replaced.
@@ -571,8 +625,9 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         raise NotSupportedError("asemaphore", type(self).__name__)
 
 
-# To tell whether it is overridden or patched, on a class or on an instance.
+# To tell whether they are overridden or patched, on a class or on an instance.
 _REVERSE_KEY = KeyValueCache.reverse_key
+_ENCODE, _DECODE = KeyValueCache.encode, KeyValueCache.decode
 
 
 _SHORTCUTS = _core.Shortcuts(_KEYS, KeyValueCache, KeyValueCacheClient)

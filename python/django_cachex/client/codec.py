@@ -68,8 +68,14 @@ def _maker(option: str, value: object, methods: tuple[str, ...]) -> Maker:
     # An instance may be callable besides; a class has the methods too.
     ready = not isinstance(value, type) and all(hasattr(value, method) for method in methods)
     make: Maker = value if callable(value) and not ready else lambda: value
-    made = make()
+    try:
+        made = make()
+    except TypeError as error:
+        raise ImproperlyConfigured(f"Option {option!r}: cannot make an object of {value!r}: {error}") from error
     for method in methods:
         if not callable(getattr(made, method, None)):
             raise ImproperlyConfigured(f"Option {option!r}: {type(made).__qualname__} has no method {method}()")
+    min_length = getattr(made, "min_length", 0)
+    if option == "compressor" and (type(min_length) is not int or min_length < 0):
+        raise ImproperlyConfigured(f"Option {option!r}: min_length of {type(made).__qualname__} is no number of bytes")
     return make

@@ -225,7 +225,7 @@ class KeyValueCacheClient[ClientT](
     def _own_keys(self, keys: list[bytes]) -> list[bytes]:
         return keys
 
-    def _user_keys(self, keys: Iterable[bytes]) -> list[str]:
+    def _user_keys(self, keys: Iterable[bytes], version: int | None) -> list[str]:
         return [key.decode("utf-8", "surrogateescape") for key in keys]
 
     def _read_server(self) -> int:

@@ -57,8 +57,8 @@ class BasePipeline(
             version: the version of keys that are queued without one.
         """
         self._cache = cache
-        self._client = cache._cache  # noqa: SLF001 - of this package
-        self._transaction = transaction
+        self._client = cache._coder  # noqa: SLF001 - of this package
+        self._transaction = bool(transaction)
         self._version = version
         self._engine = self._engine_of(self._client)
         self._batch = self._engine.batch()
@@ -121,8 +121,8 @@ class BasePipeline(
     def _key(self, key: str, version: int | None = None) -> str:
         return self._cache._key(key, self._version if version is None else version)  # noqa: SLF001
 
-    def _user_keys(self, keys: Iterable[bytes]) -> list[str]:
-        return self._cache._user_keys(keys)  # noqa: SLF001 - of this package
+    def _user_keys(self, keys: Iterable[bytes], version: int | None) -> list[str]:
+        return self._cache._user_keys(keys, version)  # noqa: SLF001 - of this package
 
     def encode(self, value: Any) -> int | bytes:
         """Return what is stored for *value*; see ``KeyValueCache.encode``."""
@@ -303,7 +303,7 @@ class Pipeline(BasePipeline):
         """
         batch = self._take()
         replies = self._engine.call_batch(batch, self._transaction) if len(batch) else []
-        return batch.results(replies, raise_on_error)  # type: ignore[no-any-return]
+        return batch.results(replies, bool(raise_on_error))  # type: ignore[no-any-return]
 
 
 class AsyncPipeline(BasePipeline):
@@ -337,4 +337,4 @@ class AsyncPipeline(BasePipeline):
         """Send what is queued and return the results; see ``Pipeline.execute``."""
         batch = self._take()
         replies = await self._engine.send_batch(batch, self._transaction) if len(batch) else []
-        return batch.results(replies, raise_on_error)  # type: ignore[no-any-return]
+        return batch.results(replies, bool(raise_on_error))  # type: ignore[no-any-return]

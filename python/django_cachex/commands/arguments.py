@@ -28,6 +28,9 @@ type Moment = int | float | datetime
 type Score = int | float | str
 
 
+_EPOCH = 1970
+
+
 def milliseconds(duration: Duration) -> int:
     """Return a duration in seconds as whole milliseconds.
 
@@ -47,7 +50,15 @@ def moment(when: Moment) -> int:
         TypeError: it is no moment.
         ValueError: it is infinite or not a number.
     """
-    return _thousand(when.timestamp() if isinstance(when, datetime) else when)
+    if not isinstance(when, datetime):
+        return _thousand(when)
+    try:
+        return _thousand(when.timestamp())
+    except (ValueError, OverflowError):
+        # Beyond what the system's clock knows, in local time.
+        if when.year > _EPOCH:
+            raise
+        return 0
 
 
 def _thousand(value: Any) -> int:
@@ -57,6 +68,8 @@ def _thousand(value: Any) -> int:
         return value * 1000
     if not math.isfinite(value):
         raise ValueError(f"a finite number was expected, not {value}")
+    if not math.isfinite(value * 1000):
+        return int(value) * 1000
     # What is written 0.29 or 1.001 is a hair less in binary.
     return math.floor(round(value * 1000, 3))
 

@@ -36,7 +36,8 @@ class Commands:
         """Return those of *keys*, found by ``_every_version``, that really are this cache's."""
         raise NotImplementedError
 
-    def _user_keys(self, keys: Iterable[bytes]) -> list[str]:
+    def _user_keys(self, keys: Iterable[bytes], version: int | None) -> list[str]:
+        """Return the user keys of made keys of one version."""
         raise NotImplementedError
 
     def _read_server(self) -> int:

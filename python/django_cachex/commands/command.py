@@ -344,7 +344,7 @@ def _without_versions(build: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(build)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if kwargs or len(args) != len(kept):
+        if kwargs or len(args) != len(kept) or not (variadic or len(args) <= len(positional)):
             reduced.bind(*args, **kwargs)
         # Behind varargs `version` is keyword-only: positions hold. Elsewhere they may have shifted.
         return build(*args, **kwargs) if variadic else build(**dict(zip(positional, args, strict=False)), **kwargs)

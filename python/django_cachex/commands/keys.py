@@ -58,7 +58,7 @@ class KeyCommands(Commands):
             User keys in no particular order, none twice.
         """
         return Command(
-            lambda reply: list(dict.fromkeys(self._user_keys(items(reply)))), self._pattern(pattern, version)
+            lambda reply: list(dict.fromkeys(self._user_keys(items(reply), version))), self._pattern(pattern, version)
         )
 
     akeys = aio(keys)
@@ -80,7 +80,7 @@ class KeyCommands(Commands):
         cursor = 0
         while True:
             cursor, keys = yield _scan(cursor, glob, itersize or ITERSIZE, at=server)
-            yield Batch(self._user_keys(keys))
+            yield Batch(self._user_keys(keys, version))
             if not cursor:
                 return
 
@@ -110,7 +110,7 @@ class KeyCommands(Commands):
 
         def step(reply: Any) -> tuple[int, list[str]]:
             following, keys = page(reply)
-            return following, self._user_keys(keys)
+            return following, self._user_keys(keys, version)
 
         args: list[Any] = [cursor, "MATCH", self._pattern(pattern, version)]
         if count is not None:

@@ -52,7 +52,7 @@ def news(keys: dict[str, str], value: Value) -> Callable[[Any], dict[str, list[E
         found = {text(key): told for key, told in ((items(pair, 2) for pair in reply) if nested else _pairs(reply))}
         if not found.keys() <= keys.keys():
             raise ResponseError("unexpected reply: a stream that was not asked for")
-        return {keys[key]: listed(told) for key, told in found.items()} or None
+        return {keys[key]: news for key, told in found.items() if (news := listed(told))} or None
 
     return read
 

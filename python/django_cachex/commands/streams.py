@@ -427,8 +427,10 @@ class StreamCommands(Commands):
     def _read_streams(
         self, words: list[Any], streams: Mapping[str, Field], block: int | None, version: int | None
     ) -> Command[dict[str, list[Entry]] | None]:
-        keys = {self._key(key, version): key for key, _ in _some("stream", streams)}
-        ids = map(field_text, streams.values())
+        # Of those that make the same key the last one counts.
+        seen = {self._key(key, version): (key, field_text(seen)) for key, seen in _some("stream", streams)}
+        keys = {made: key for made, (key, _) in seen.items()}
+        ids = [last for _, last in seen.values()]
         wait = None if block is None else block / 1000
         return Command(news(keys, self._value), *words, "STREAMS", *keys, *ids, wait=wait)
 
@@ -439,12 +441,18 @@ def _some(what: str, given: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
     return some(what, given.items())
 
 
+# Words that stand alone.
+_FLAGS = frozenset({"NOMKSTREAM", "FULL", "MKSTREAM", "NOACK", "FORCE", "JUSTID"})
+
+
 def _options(**given: Any) -> list[Any]:
-    """Return the words for what is given; ``True`` stands for the word alone."""
+    """Return the words for what is given."""
     words: list[Any] = []
     for word, argument in given.items():
-        if argument is not None and argument is not False:
-            words += (word,) if argument is True else (word, argument)
+        if word in _FLAGS:
+            words += [word] * argument
+        elif argument is not None:
+            words += (word, argument)
     return words
 
 

@@ -19,6 +19,8 @@ __all__ = ["TtlCommands"]
 
 _PEXPIRE = Spec("PEXPIRE", write=True, repeatable=True)
 _PEXPIREAT = Spec("PEXPIREAT", write=True, repeatable=True)
+# Durations and moments before this one are as good as it, and may be more than the server can count.
+_OVER = -1_000
 
 
 def _remaining(reply: Any) -> int | None:
@@ -74,7 +76,7 @@ class TtlCommands(Commands):
         Returns:
             Whether the key exists.
         """
-        return _whole(self._key(key, version), milliseconds(timeout), _PEXPIRE)
+        return _whole(self._key(key, version), max(milliseconds(timeout), _OVER), _PEXPIRE)
 
     aexpire = aio(expire)
 
@@ -103,7 +105,7 @@ class TtlCommands(Commands):
         Returns:
             Whether the key exists.
         """
-        return _whole(self._key(key, version), moment(when), _PEXPIREAT)
+        return _whole(self._key(key, version), max(moment(when), _OVER), _PEXPIREAT)
 
     aexpireat = aio(expireat)
 
@@ -138,8 +140,9 @@ def _whole(key: str, value: int, precise: Spec) -> Command[bool]:
 
 
 def _scaled(timeout: Duration) -> int:
-    return milliseconds(timeout) if hasattr(timeout, "total_seconds") else milliseconds(timeout) // 1000
+    scaled = milliseconds(timeout) if hasattr(timeout, "total_seconds") else milliseconds(timeout) // 1000
+    return max(scaled, _OVER)
 
 
 def _scaled_moment(when: Moment) -> int:
-    return moment(when) if hasattr(when, "timestamp") else moment(when) // 1000
+    return max(moment(when) if hasattr(when, "timestamp") else moment(when) // 1000, _OVER)
