@@ -320,3 +320,18 @@ def test_results_do_not_depend_on_the_protocol(
     said = call.run(of_loop()) if call.is_async else cache.get_client().client_info()
     assert said["name"] == "by-name"
     assert said["resp"] == (protocol or said["resp"])
+
+
+@pytest.mark.standalone("about a server of its own")
+@pytest.mark.parametrize("secret", ["", None])
+def test_empty_credentials_are_none(
+    make_cache: Callable[..., RedisCache], start_server: Callable[..., Server], call: Caller, secret: str | None
+) -> None:
+    """So settings that come from the environment work where it says nothing."""
+    cache = make_cache(OPTIONS={"username": secret, "password": secret, "client_name": f"empty-{secret}"})
+    call(cache.set, "k", 1)
+    assert call(cache.get, "k") == 1
+    locked = start_server(password="secret")
+    cache = make_cache(f"redis://127.0.0.1:{locked.port}", OPTIONS={"username": secret, "password": "secret"})
+    call(cache.set, "k", 2)
+    assert call(cache.get, "k") == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
+import pickle
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -280,3 +281,57 @@ def test_what_comes_later(cache: RedisCache, name: str) -> None:
         getattr(cache, name)("k", lease=5)
     assert (caught.value.operation, caught.value.backend) == (name, "RedisCache")
     assert str(caught.value) == f"Operation '{name}' is not supported by RedisCache"
+
+
+def test_deep_and_pickled_copies(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    cache = make_cache()
+    call(cache.set, "k", 1)
+    call(cache.rpush, "l", "a")
+    for other in (copy.deepcopy(cache), pickle.loads(pickle.dumps(cache))):
+        assert call(other.get, "k") == 1
+        assert call(other.lrange, "l", 0, -1) == ["a"]
+        assert other._cache is not cache._cache
+
+
+class Marking(RedisCache):
+    """Stores values with a mark, and shows that it was asked to read them."""
+
+    def encode(self, value: Any) -> int | bytes:
+        return super().encode(["marked", value])
+
+    def decode(self, data: int | bytes) -> Any:
+        mark, value = super().decode(data)
+        assert mark == "marked"
+        return value
+
+
+def test_own_encode_and_decode(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    """Every method goes through them."""
+    plain, marking = make_cache(), make_cache(backend=Marking)
+    call(marking.set, "set", 1)
+    call(marking.add, "add", 1)
+    call(marking.set, "nx", 1, nx=True)
+    call(marking.set_many, {"many": 1})
+    call(marking.set_many, {"many_for_a_while": 1}, 60)
+    p: Any = marking.apipeline() if call.is_async else marking.pipeline()
+    p.set("queued", 1).add("queued_add", 1).set_many({"queued_many": 1}).hset("h", "f", 1).get("set").get_many(["set"])
+    done = call.run(p.execute()) if call.is_async else p.execute()
+    assert done[-2:] == [1, {"set": 1}]
+    names = ["set", "add", "nx", "many", "many_for_a_while", "queued", "queued_add", "queued_many"]
+    assert call(plain.get_many, names) == {name: ["marked", 1] for name in names}
+    assert call(marking.get_many, names) == dict.fromkeys(names, 1)
+    assert [call(marking.get, name) for name in names] == [1] * len(names)
+    assert call(marking.set, "set", 2, get=True) == 1
+    assert call(plain.hget, "h", "f") == ["marked", 1]
+    assert call(marking.hget, "h", "f") == 1
+    with mock.patch.object(plain, "decode", return_value="patched"):
+        assert call(plain.get, "set") == "patched"
+        assert call(plain.get_many, ["set"]) == {"set": "patched"}
+    assert call(plain.get, "set") == ["marked", 2]
+
+
+@pytest.mark.parametrize("nothing", [None, [], (), {}])
+def test_many_of_nothing(make_cache: Callable[..., RedisCache], call: Caller, nothing: Any) -> None:
+    cache = make_cache()
+    assert call(cache.set_many, nothing) == []
+    assert call(cache.delete_many, nothing) is None

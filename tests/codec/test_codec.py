@@ -521,3 +521,77 @@ def test_set_many_encodes_each_value_once(make_cache: Callable[..., RedisCache],
     call(cache.set_many, {"a": "one", 2: "two"}, 60)
     assert encoded == ["one", "two"]
     assert call(cache.get_many, ["a", 2]) == {"a": "one", 2: "two"}
+
+
+@pytest.mark.parametrize("limit", [0, 640, 4300, 10_000])
+def test_long_integers_at_any_limit_of_the_interpreter(
+    make_cache: Callable[..., RedisCache], call: Caller, limit: int
+) -> None:
+    cache = make_cache()
+    usual = sys.get_int_max_str_digits()
+    values = [sign * 10**digits for digits in (600, 1000, 4299, 4300, 5000) for sign in (1, -1)]
+    sys.set_int_max_str_digits(limit)
+    try:
+        for value in values:
+            call(cache.set, "k", value)
+            assert call(cache.get, "k") == value
+    finally:
+        sys.set_int_max_str_digits(usual)
+
+
+def test_not_implemented_is_a_value(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    cache = make_cache()
+    call(cache.set, "k", NotImplemented)
+    assert call(cache.get, "k") is NotImplemented
+    assert call(cache.get_many, ["k", "missing"]) == {"k": NotImplemented}
+
+
+def test_a_serializer_that_gives_a_huge_integer(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    class Huge:
+        def dumps(self, obj: Any) -> Any:
+            return 10**5000
+
+        def loads(self, data: Any) -> Any:
+            return int(data)
+
+    with pytest.raises(SerializerError, match="more than 4300 digits"):
+        call(make_cache(OPTIONS={"serializer": Huge}).set, "k", "v")
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_a_compressor_that_gives_other_bytes(make_cache: Callable[..., RedisCache], kind: Any) -> None:
+    class Odd:
+        def compress(self, data: bytes) -> Any:
+            return kind(zlib.compress(data))
+
+        def decompress(self, data: bytes) -> Any:
+            return kind(zlib.decompress(data))
+
+    cache = make_cache(OPTIONS={"compressor": Odd})
+    stored = cache.encode("x" * 1000)
+    assert type(stored) is bytes
+    assert cache.decode(stored) == "x" * 1000
+
+
+def test_what_replaces_bytes_that_count_as_missing(
+    make_cache: Callable[..., RedisCache], server: Server, call: Caller
+) -> None:
+    cache = make_cache(OPTIONS={"on_undecodable": "miss"})
+    server.command("SET", cache.make_key("k"), b"\x00")
+    made = iter(range(10))
+    for _ in range(3):
+        assert call(cache.get_or_set, "k", lambda: next(made)) == 0
+    assert call(cache.get, "k") == 0
+
+
+def test_the_largest_value_does_not_limit_scripts(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    cache = make_cache(OPTIONS={"max_value_size": 100})
+    call(cache.set, "n", 1)
+    call(cache._cache.get_client(write=True).script_flush) if not call.is_async else None
+    assert call(cache.incr, "n") == 2
+    assert call(cache.eval_script, "return 1 -- " + "x" * 200) == 1
+    p: Any = cache.apipeline() if call.is_async else cache.pipeline()
+    p.incr("n")
+    assert (call.run(p.execute()) if call.is_async else p.execute()) == [3]
+    with pytest.raises(ValueTooLargeError):
+        call(cache.set, "n", 10**150)

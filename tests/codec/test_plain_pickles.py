@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import datetime as dt
+import json
 import math
 import pickle
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -230,3 +231,35 @@ def test_hostile_bytes(data: bytes) -> None:
             CACHE.decode(stored)
     else:
         assert same(CACHE.decode(stored), expected)
+
+
+def test_equal_keys_that_were_two_stay_two() -> None:
+    """Stored again they are the same bytes, as members of lists and sets have to be."""
+    value = [json.loads('{"task": "a"}'), json.loads('{"task": "b"}')]
+    stored = CACHE.encode(value)
+    for _ in range(3):
+        found = CACHE.decode(stored)
+        assert found == value
+        assert CACHE.encode(found) == stored
+    shared = [dict.fromkeys(["task"], number) for number in range(2)]
+    assert CACHE.encode(CACHE.decode(CACHE.encode(shared))) == CACHE.encode(shared) == pickle.dumps(shared, 5)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"\x80\x05N(.",
+        b"\x80\x05N(\x94.",
+        b"\x80\x05](Na.",
+        b"\x80\x05](N\x94a.",
+        b"\x80\x05}(NNs.",
+        b"\x80\x04]()a.",
+        b"\x80\x05]((Ne.",
+        b"\x80\x05N(N\x86.",
+    ],
+)
+def test_marks_are_respected(damaged: bytes) -> None:
+    with pytest.raises((pickle.UnpicklingError, IndexError, AttributeError)):
+        pickle.loads(damaged)
+    with pytest.raises(SerializerError):
+        CACHE.decode(damaged)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from django_cachex import KeyType
-from django_cachex.exceptions import KeyNotFoundError, ResponseError
+from django_cachex.exceptions import KeyNotFoundError, NotSupportedError, ResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -248,3 +248,71 @@ def test_versions_of_a_rename(
     assert call(getattr(cache, method), "a", "b", **versions) is True
     assert call(cache.get, "b", version=dst) == "v"
     assert call(cache.has_key, "a", version=src) is False
+
+
+@pytest.mark.parametrize("version", ["beta", 1.5, True, "2024-01", "a:b", -1, 0], ids=repr)
+def test_versions_of_any_kind(cache: RedisCache, call: Caller, version: Any) -> None:
+    call(cache.set_many, {"k:1": 1, "other": 2}, version=version)
+    assert call(cache.keys, "k*", version=version) == ["k:1"]
+    assert sorted(call(cache.iter_keys, version=version)) == ["k:1", "other"]
+    cursor, found = call(cache.scan, 0, count=1000, version=version)
+    while cursor:
+        cursor, more = call(cache.scan, cursor, count=1000, version=version)
+        found += more
+    assert sorted(found) == ["k:1", "other"]
+    assert call(cache.keys) == []
+    if ":" not in str(version):
+        assert cache.reverse_key(cache.make_key("k:1", version)) == "k:1"
+
+
+def by_name(key: str, prefix: str, version: int) -> str:
+    return f"{prefix}:{ {1: 'one', 2: 'two'}[version] }:{key}"
+
+
+def in_hex(key: str, prefix: str, version: int) -> str:
+    return f"{prefix}|{version:04x}|{key}"
+
+
+def without_version(key: str, prefix: str, version: int) -> str:
+    return f"{key}@{prefix}"
+
+
+def twice(key: str, prefix: str, version: int) -> str:
+    return f"{{{key}}}:{prefix}:{version}:{key}"
+
+
+def lower(key: str, prefix: str, version: int) -> str:
+    return f"{prefix}:{version}:{key.lower()}"
+
+
+@pytest.mark.parametrize("key_function", [by_name, in_hex, without_version])
+def test_key_functions_that_keep_the_key(
+    make_cache: Callable[..., RedisCache], call: Caller, key_function: Callable[..., str]
+) -> None:
+    cache = make_cache(KEY_FUNCTION=key_function)
+    call(cache.set, "Key:1", 1)
+    assert call(cache.keys, "Key*") == ["Key:1"]
+    assert call(cache.iter_keys) == ["Key:1"]
+    assert cache.reverse_key(cache.make_key("Key:1")) == "Key:1"
+    if key_function is without_version:
+        assert call(cache.clear_all_versions) == 1
+    else:
+        # How other versions are written cannot be told.
+        with pytest.raises(NotSupportedError, match="any version"):
+            call(cache.clear_all_versions)
+    assert call(cache.delete_pattern, "K*") == (key_function is not without_version)
+
+
+@pytest.mark.parametrize("key_function", [twice, lower])
+def test_key_functions_that_do_not(
+    make_cache: Callable[..., RedisCache], call: Caller, key_function: Callable[..., str]
+) -> None:
+    cache = make_cache(KEY_FUNCTION=key_function)
+    call(cache.set, "Key", 1)
+    for method in (cache.keys, cache.delete_pattern):
+        with pytest.raises(NotSupportedError):
+            call(method, "*")
+    with pytest.raises(NotSupportedError):
+        call(cache.clear_all_versions)
+    assert cache.reverse_key(cache.make_key("Key")) == cache.make_key("Key")
+    assert call(cache.get, "Key") == 1

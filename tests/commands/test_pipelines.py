@@ -731,3 +731,14 @@ def test_compressors_that_fail(make_cache: Callable[..., RedisCache], pipe: Make
     with pytest.raises((CompressorError, OSError)):
         p.set("a", "x" * 10_000)
     assert len(p) == 0
+
+
+@pytest.mark.parametrize("truth", [1, 0, None, "yes"])
+def test_any_truth_value_will_do(cache: RedisCache, pipe: Maker, truth: Any) -> None:
+    p = pipe(cache, transaction=truth)
+    p.set("n", "text").incr("n")
+    if truth:
+        with pytest.raises(ResponseError):
+            pipe.execute(p, truth)
+    else:
+        assert [type(each) for each in pipe.execute(p, truth)] == [bool, ResponseError]

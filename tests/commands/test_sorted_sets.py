@@ -511,3 +511,19 @@ def test_on_the_client(cache: RedisCache, call: Caller) -> None:
     assert call(client.zpopmax, key, 1) == [("b", 2.0)]
     with pytest.raises(TypeError, match="version"):
         call(client.zcard, key, version=1)
+
+
+def test_clients_take_keywords_where_caches_do(cache: RedisCache, call: Caller) -> None:
+    client: Any = cache._cache
+    call(client.zadd, "z", {"a": 1, "b": 2})
+    for method, args in [
+        (client.zrange, ("z", 0, -1, True)),
+        (client.zrange, ("z", 0, -1, True, True)),
+        (client.zadd, ("z", {"n": 1}, True, False, False, False, False, False)),
+        (client.zrevrange, ("z", 0, -1, True)),
+        (client.zrevrangebyscore, ("z", "+inf", "-inf", True, 0, 1)),
+        (client.eval_script, ("return #KEYS", ["k"], [1], None, None)),
+    ]:
+        with pytest.raises(TypeError):
+            call(method, *args)
+    assert call(client.zrange, "z", 0, -1, desc=True, withscores=True) == [("b", 2.0), ("a", 1.0)]

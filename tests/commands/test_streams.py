@@ -689,3 +689,18 @@ def test_replies_of_older_servers() -> None:
 def test_replies_that_make_no_sense(reader: Callable[[Any], Any], reply: Any) -> None:
     with pytest.raises(ResponseError, match="unexpected"):
         reader(reply)
+
+
+def test_bools_are_numbers(filled: RedisCache, call_anyhow: Caller) -> None:
+    assert call_anyhow(filled.xrange, "s", count=True) == ENTRIES[:1]
+    assert call_anyhow(filled.xrange, "s", count=False) == []
+    assert call_anyhow(filled.xtrim, "s", maxlen=True, approximate=False) == 2
+    call_anyhow(filled.xadd, "s", {"a": 1}, maxlen=False, approximate=False)
+    assert call_anyhow(filled.xlen, "s") == 0
+
+
+@pytest.mark.one_slot
+def test_keys_that_are_made_the_same(filled: RedisCache, call_anyhow: Caller) -> None:
+    filled.xadd("1", {"a": 1}, "1-0")
+    streams: Any = {1: "9-9", "1": "0"}
+    assert call_anyhow(filled.xread, streams) == {"1": [("1-0", {"a": 1})]}

@@ -128,7 +128,11 @@ def test_pexpireat(cache: RedisCache, server: Server, call: Caller, when: Any, e
     assert expires_at(cache, server) == expected
 
 
-@pytest.mark.parametrize("timeout", [0, -1, -0.5, 0.0001, timedelta(0), timedelta(seconds=-1)], ids=str)
+@pytest.mark.parametrize(
+    "timeout",
+    [0, -1, -0.5, 0.0001, timedelta(0), timedelta(seconds=-1), timedelta.min, -(10**18), -(2**63), -(10**30), -1e306],
+    ids=str,
+)
 @pytest.mark.parametrize("method", ["expire", "pexpire"])
 def test_no_time_left(cache: RedisCache, call: Caller, method: str, timeout: Any) -> None:
     assert call(getattr(cache, method), "k", timeout) is False
@@ -137,7 +141,14 @@ def test_no_time_left(cache: RedisCache, call: Caller, method: str, timeout: Any
     assert call(cache.has_key, "k") is False
 
 
-@pytest.mark.parametrize("when", [1, 1.5, 0, -1, datetime(2001, 1, 1, tzinfo=UTC), datetime(2001, 1, 1)], ids=str)  # noqa: DTZ001
+@pytest.mark.parametrize(
+    "when",
+    [
+        *(1, 1.5, 0, -1, -(10**30), -1e306),
+        *(datetime(2001, 1, 1, tzinfo=UTC), datetime(2001, 1, 1), datetime.min, datetime.min.replace(tzinfo=UTC)),  # noqa: DTZ001, DTZ901
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("method", ["expireat", "pexpireat"])
 def test_moments_in_the_past(cache: RedisCache, call: Caller, method: str, when: Any) -> None:
     assert call(getattr(cache, method), "k", when) is False

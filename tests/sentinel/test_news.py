@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
@@ -31,6 +32,10 @@ def told_to(sentinels: list[Server], name: str) -> int:
 
 def address(server: Server) -> tuple[str, int]:
     return "127.0.0.1", server.port
+
+
+def has_listeners(fake: FakeSentinel, count: int) -> bool:
+    return fake.listeners == count
 
 
 def of(server: Server) -> str:
@@ -115,7 +120,7 @@ def test_what_is_about_others(sentinel_set: SentinelSet, make_cache: Callable[..
     with FakeSentinel(address(master)) as fake:
         cache = make_cache(sentinels=[fake.address], client_name=f"others-{call.mode}")
         call(cache.set, "k", 1)
-        assert fake.listeners == 1
+        assert eventually(lambda: fake.listeners == 1)
         # A word of ours is in them, but not where the service stands.
         for channel, message in [
             ("+switch-master", f"not-{SERVICE} {of(master)} {of(replica)}"),
@@ -135,17 +140,79 @@ def test_what_is_about_us(
     sentinel_set: SentinelSet, make_cache: Callable[..., Any], call: Caller, channel: str
 ) -> None:
     master, replica = sentinel_set.master(), sentinel_set.replicas()[0]
+    gone = free_port()
     message = {
-        "+switch-master": f"{SERVICE} {of(master)} {of(replica)}",
-        "+promoted-slave": f"slave {replica.port} {of(replica)} @ {SERVICE} {of(master)}",
+        "+switch-master": f"{SERVICE} 127.0.0.1 {gone} {of(replica)}",
+        "+promoted-slave": f"slave {replica.port} {of(replica)} @ {SERVICE} 127.0.0.1 {gone}",
     }
     with FakeSentinel(address(master)) as fake:
         cache = make_cache(sentinels=[fake.address], client_name=f"us-{call.mode}")
         for times in (1, 2, 3):
             call(cache.set, "k", 1)
             assert fake.asked == times
+            assert eventually(functools.partial(has_listeners, fake, times))
             fake.tell(channel, message[channel])
             time.sleep(0.05)
+
+
+def test_what_is_known_already(sentinel_set: SentinelSet, make_cache: Callable[..., Any], call: Caller) -> None:
+    master, replica = sentinel_set.master(), sentinel_set.replicas()[0]
+    with FakeSentinel(address(master)) as fake:
+        cache = make_cache(sentinels=[fake.address], client_name=f"known-{call.mode}")
+        call(cache.set, "k", 1)
+        assert eventually(lambda: fake.listeners == 1)
+        for _ in range(3):
+            fake.tell("+switch-master", f"{SERVICE} {of(replica)} {of(master)}")
+            time.sleep(0.05)
+            call(cache.incr, "k")
+        assert fake.asked == 1
+
+
+@pytest.mark.parametrize("service", ["cachex-service", "slave"])
+def test_sentinels_that_have_not_heard(
+    start_server: Callable[..., Server], make_cache: Callable[..., Any], call: Caller, service: str
+) -> None:
+    """Who has told of a new master is believed, and not those who still name the old one."""
+    old, new = start_server(), start_server()
+    for attempt in range(6):
+        with contextlib.ExitStack() as stack:
+            fakes = [stack.enter_context(FakeSentinel(address(old))) for _ in range(3)]
+            cache = make_cache(
+                f"redis://{service}",
+                sentinels=[fake.address for fake in fakes],
+                client_name=f"behind-{service}-{call.mode}-{attempt}",
+            )
+            call(cache.set, "k", attempt)
+            assert old.command("GET", cache.make_key("k")) == b"%d" % attempt
+            assert eventually(lambda fakes=fakes: any(fake.listeners for fake in fakes))  # type: ignore[misc]
+            leader = next(fake for fake in fakes if fake.listeners)
+            leader.master = address(new)
+            leader.tell("+promoted-slave", f"slave {new.port} {of(new)} @ {service} {of(old)}")
+            time.sleep(0.05)
+            call(cache.set, "k", attempt + 100)
+            assert new.command("GET", cache.make_key("k")) == b"%d" % (attempt + 100)
+            assert old.command("GET", cache.make_key("k")) == b"%d" % attempt
+
+
+def test_a_child_does_not_rely_on_what_its_parent_was_told(
+    start_server: Callable[..., Server], make_cache: Callable[..., Any]
+) -> None:
+    """The parent has not looked yet, and the child cannot."""
+    old, new = start_server(), start_server()
+    with FakeSentinel(address(old)) as fake:
+        cache = make_cache(sentinels=[fake.address], client_name="idle-parent")
+        cache.set("k", 1)
+        assert eventually(lambda: fake.listeners == 1)
+        fake.master = address(new)
+        fake.tell("+switch-master", f"{SERVICE} {of(old)} {of(new)}")
+        if (child := os.fork()) == 0:
+            try:
+                cache.set("k", 2)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        assert new.command("GET", cache.make_key("k")) == b"2"
+        assert old.command("GET", cache.make_key("k")) == b"1"
 
 
 def test_rights_that_are_enough(start_sentinel_set: Callable[..., SentinelSet], make_cache: Callable[..., Any]) -> None:

@@ -15,6 +15,7 @@ import redis.backoff
 import redis.retry
 from django.core.exceptions import ImproperlyConfigured
 
+from django_cachex.cache import RedisCache
 from django_cachex.option_types import Options
 from django_cachex.options import (
     CACHE_OPTIONS,
@@ -446,3 +447,37 @@ def test_no_repr_shows_a_secret() -> None:
     parsed = ConnectionOptions.parse(options)
     assert parsed.password == SECRET
     assert SECRET not in f"{parsed!r}{parsed.tls!r}{parsed}"
+
+
+@pytest.mark.parametrize("reverse", [5, [], "os.sep"], ids=repr)
+def test_what_cannot_reverse_keys(reverse: Any) -> None:
+    with pytest.raises(ImproperlyConfigured, match="REVERSE_KEY_FUNCTION"):
+        RedisCache("redis://h", {"REVERSE_KEY_FUNCTION": reverse})
+
+
+class NoLength:
+    """A compressor without a length from which on it works."""
+
+    min_length: Any = None
+
+    def compress(self, data: bytes) -> bytes:
+        """Return the data."""
+        return data
+
+    decompress = compress
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"serializer": lambda value: value},
+        {"serializer": "zlib.decompress"},
+        {"compressor": "zlib.decompress"},
+        {"compressor": NoLength},
+        *({"compressor": type("Wrong", (NoLength,), {"min_length": length})} for length in ("5", 5.0, -1, True)),
+    ],
+    ids=repr,
+)
+def test_what_is_no_serializer_or_compressor(options: dict[str, Any]) -> None:
+    with pytest.raises(ImproperlyConfigured, match=next(iter(options))):
+        RedisCache("redis://h", {"OPTIONS": options})
