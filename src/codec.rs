@@ -23,8 +23,17 @@ struct Compressor {
     object: Py<PyAny>,
     /// Shorter payloads are not offered.
     min_length: usize,
+    /// Whose magic number its output begins with, if that is known.
+    magic: Option<Format>,
     /// What it does, if it is one of our own, unmodified: then no Python runs.
     native: Option<Native>,
+}
+
+impl Compressor {
+    /// Whether all that it writes begins with a magic number.
+    fn writes_magic(&self) -> bool {
+        self.native.is_some() && self.magic.is_some()
+    }
 }
 
 /// Encodes with the first serializer and compressor, decodes with whichever fits.
@@ -62,7 +71,8 @@ impl Codec {
                     Some(length) => length.extract()?,
                     None => 0,
                 };
-                Ok(Compressor { min_length, native: Native::of(&object)?, object: object.unbind() })
+                let magic = compressors::format_of(&object)?.filter(|format| format.has_magic());
+                Ok(Compressor { min_length, magic, native: Native::of(&object)?, object: object.unbind() })
             })
             .collect::<PyResult<Vec<_>>>()?;
         Ok(Self { serializers, compressors, limit })
@@ -171,30 +181,29 @@ impl Codec {
     /// The payload of `data`, which is `data` if no compressor made it. `damaged` becomes what it looked like.
     fn decompress<'py>(&self, data: &Bound<'py, PyBytes>, damaged: &mut Option<Format>) -> PyResult<Bound<'py, PyAny>> {
         // A magic number says more than a compressor that does not complain.
-        for format in self.formats().filter(|format| format.has_magic() && format.fits(data.as_bytes())) {
-            match compressors::unpack(data.py(), format, data.as_bytes(), self.limit)? {
-                Err(Fault::Damaged) => *damaged = Some(format),
-                unpacked => return compressors::raised(unpacked, format, self.limit),
+        let fits = |compressor: &&Compressor| compressor.magic.is_some_and(|format| format.fits(data.as_bytes()));
+        for compressor in self.compressors.iter().filter(fits) {
+            if let Some(unpacked) = self.try_one(compressor, data)? {
+                return Ok(unpacked);
             }
+            *damaged = compressor.native.as_ref().map(|native| native.format).or(*damaged);
         }
-        for compressor in &self.compressors {
-            let unpacked = match &compressor.native {
-                None => self.try_foreign(compressor, data)?,
-                Some(native) if native.format.has_magic() => None,
-                Some(native) => match compressors::unpack(data.py(), native.format, data.as_bytes(), self.limit)? {
-                    Err(Fault::Damaged) => None,
-                    unpacked => Some(compressors::raised(unpacked, native.format, self.limit)?),
-                },
-            };
-            if let Some(unpacked) = unpacked {
+        let others = |compressor: &&Compressor| !fits(compressor) && !compressor.writes_magic();
+        for compressor in self.compressors.iter().filter(others) {
+            if let Some(unpacked) = self.try_one(compressor, data)? {
                 return Ok(unpacked);
             }
         }
         Ok(data.clone().into_any())
     }
 
-    fn formats(&self) -> impl Iterator<Item = Format> {
-        self.compressors.iter().filter_map(|compressor| compressor.native.as_ref()).map(|native| native.format)
+    /// What one compressor makes of it, `None` if it did not come from there.
+    fn try_one<'py>(&self, compressor: &Compressor, data: &Bound<'py, PyBytes>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(native) = &compressor.native else { return self.try_foreign(compressor, data) };
+        match compressors::unpack(data.py(), native.format, data.as_bytes(), self.limit)? {
+            Err(Fault::Damaged) => Ok(None),
+            unpacked => compressors::raised(unpacked, native.format, self.limit).map(Some),
+        }
     }
 
     fn try_foreign<'py>(

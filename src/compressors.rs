@@ -29,19 +29,24 @@ pub(crate) struct Native {
     level: i32,
 }
 
+/// The format of a `NativeCompressor`, also of a subclass that does part of the work itself.
+pub(crate) fn format_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Format>> {
+    if !object.is_instance(imports::native_compressor(object.py())?)? {
+        return Ok(None);
+    }
+    named(object.getattr("format")?.extract::<&str>()?).map(Some)
+}
+
 impl Native {
     /// `None` if `object` is something else, or a subclass that does part of the work itself.
     pub(crate) fn of(object: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         let (class, base) = (object.get_type(), imports::native_compressor(object.py())?);
-        if !object.is_instance(base)? {
-            return Ok(None);
-        }
+        let Some(format) = format_of(object)? else { return Ok(None) };
         for name in ["compress", "decompress", "_compress", "_decompress"] {
             if !class.getattr(name)?.is(&base.getattr(name)?) {
                 return Ok(None);
             }
         }
-        let format = named(object.getattr("format")?.extract::<&str>()?)?;
         Ok(Some(Self { format, level: object.getattr("level")?.extract()? }))
     }
 }

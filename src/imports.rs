@@ -38,6 +38,7 @@ imports! {
     modules = "sys"."modules";
     decimal = "decimal"."Decimal";
     dispatch_table = "copyreg"."dispatch_table";
+    extension_registry = "copyreg"."_extension_registry";
     pickle_dumps = "pickle"."dumps";
     pickle_loads = "pickle"."loads";
     pickle_serializer = "django_cachex.serializers.pickle"."PickleSerializer";

@@ -63,6 +63,9 @@ pub(super) fn parts<'py>(value: &Bound<'py, PyAny>, protocol: u8) -> Option<(Bou
 
 /// Whether the application itself says how objects of this class are to be pickled.
 pub(super) fn is_customized(class: &Bound<'_, PyType>) -> bool {
-    let table = imports::dispatch_table(class.py());
-    table.and_then(|table| table.contains(class)).unwrap_or(true)
+    let py = class.py();
+    let table = imports::dispatch_table(py).and_then(|table| table.contains(class));
+    // A class with a number of its own, of which hardly anybody has heard.
+    let numbers = imports::extension_registry(py).and_then(PyAnyMethods::is_truthy);
+    table.unwrap_or(true) || numbers.unwrap_or(true)
 }

@@ -400,3 +400,23 @@ def test_many_threads_at_once() -> None:
     for thread in threads:
         thread.join()
     assert not failed
+
+
+class Disguised(ZstdCompressor):
+    """Writes what begins as zstd does, and is not."""
+
+    def _compress(self, data: bytes) -> bytes:
+        return super()._compress(data[::-1])
+
+    def _decompress(self, data: bytes) -> bytes:
+        return super()._decompress(data)[::-1]
+
+
+def test_subclasses_come_in_the_order_of_the_list() -> None:
+    mine = backend(compressor=[Disguised, ZstdCompressor])
+    plain = backend(compressor=ZstdCompressor)
+    assert mine.decode(mine.encode(TEXT)) == TEXT
+    assert backend(compressor=[ZstdCompressor, Disguised]).decode(plain.encode(TEXT)) == TEXT
+    assert (
+        backend(compressor=[Disguised, ZlibCompressor]).decode(backend(compressor=ZlibCompressor).encode(TEXT)) == TEXT
+    )

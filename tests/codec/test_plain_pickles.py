@@ -263,3 +263,13 @@ def test_marks_are_respected(damaged: bytes) -> None:
         pickle.loads(damaged)
     with pytest.raises(SerializerError):
         CACHE.decode(damaged)
+
+
+def test_classes_with_a_number() -> None:
+    copyreg.add_extension("datetime", "date", 240)
+    try:
+        value = [date(2024, 2, 29)]
+        assert CACHE.encode(value) == pickle.dumps(value, 5)
+        assert CACHE.decode(CACHE.encode(value)) == value
+    finally:
+        copyreg.remove_extension("datetime", "date", 240)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from django_cachex.exceptions import CacheConnectionError, CacheTimeoutError, CachexError
+from tests.control import Control
 from tests.faults.figures import size
 from tests.faults.outcomes import SLACK, attempt, until_it_works
+from tests.servers import CONTROL_LOGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,13 +147,15 @@ class TestBusy:
                 proxy.forget()
             words = ("DEBUG", "SLEEP", seconds) if how == "sleep" else ("CLIENT", "PAUSE", seconds * 1000, "ALL")
             # It answers at once, or when the sleep is over.
-            busy = pool.submit(server.command, *words)
+            patient = Control(("127.0.0.1", server.plain_port), login=CONTROL_LOGIN, timeout=seconds + 5)
+            busy = pool.submit(patient, *words)
             time.sleep(seconds - 0.1)
             connects = [len(proxy.accepted()) for proxy, _ in ways]
             over.set()
             for caller in callers:
                 caller.result()
             busy.result()
+            patient.close()
         figure(f"row 6: {how} of {seconds} s, {failed} failures, {connects} connects, introduced and not")
         assert min(failed) > 0
         assert max(connects) <= seconds

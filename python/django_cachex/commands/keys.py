@@ -141,11 +141,16 @@ class KeyCommands(Commands):
     def clear_all_versions(self, itersize: int | None = None) -> Steps[int]:
         """Delete all keys of this cache, of every version, in batches (SCAN, UNLINK). Not atomic.
 
+        Where ``VERSION`` is an integer, versions are integers: what else stands in their place may be a longer prefix.
+
         Args:
             itersize: how many keys the server looks at in a step; ``None`` is 1000.
 
         Returns:
             How many keys were deleted.
+
+        Raises:
+            NotSupportedError: it cannot be told where the key function puts the version.
         """
         return (yield from _delete(self._every_version(), itersize, self._own_keys))
 
