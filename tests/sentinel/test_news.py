@@ -102,6 +102,7 @@ def test_a_child_is_told_itself(sentinel_set: SentinelSet, make_cache: Callable[
     cache.set("k", 1)
     assert told_to(sentinel_set.sentinels, name) == 1
     if (child := os.fork()) == 0:
+        signal.alarm(30)
         try:
             eventually(lambda: cache.incr("k") < 0, seconds=20)
         finally:
@@ -206,6 +207,7 @@ def test_a_child_does_not_rely_on_what_its_parent_was_told(
         fake.master = address(new)
         fake.tell("+switch-master", f"{SERVICE} {of(old)} {of(new)}")
         if (child := os.fork()) == 0:
+            signal.alarm(30)
             try:
                 cache.set("k", 2)
             finally:
