@@ -316,3 +316,14 @@ def test_key_functions_that_do_not(
         call(cache.clear_all_versions)
     assert cache.reverse_key(cache.make_key("Key")) == cache.make_key("Key")
     assert call(cache.get, "Key") == 1
+
+
+def test_keys_of_other_layouts_come_back_unchanged(make_cache: Callable[..., RedisCache]) -> None:
+    plain = make_cache(KEY_PREFIX="p")
+    for key in ("", "k", "p", "p:", "p:1", "q:1:k", "1:k"):
+        assert plain.reverse_key(key) == key
+    assert plain.reverse_key("p:7:k") == plain.reverse_key("p:1:k") == "k"
+    close = make_cache(KEY_FUNCTION=lambda key, prefix, version: f"{version}{key}")
+    assert close.reverse_key("1k") == close.reverse_key("7k") == "k"
+    assert close.reverse_key("k") == "k"
+    assert close.reverse_key("abc") == "abc"

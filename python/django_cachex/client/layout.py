@@ -1,0 +1,124 @@
+"""How a cache's keys are laid out: what its key function puts around a user's key, found out by asking it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from django_cachex.exceptions import NotSupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["KeyLayout"]
+
+# Stand-ins for a user key and a version, to see what a key function puts around them.
+_KEY = "0Cachex0Key0"
+_VERSION = 9071992309
+_GLOB = re.compile(r"[\\*?\[\]]")
+
+
+def _literal(text: str) -> str:
+    return _GLOB.sub(r"\\\g<0>", text)
+
+
+class KeyLayout:
+    """Globs for a cache's keys, and user keys out of made ones."""
+
+    version: int
+    _reverse_key_func: Callable[[str], str] | None
+
+    if TYPE_CHECKING:
+
+        def make_key(self, key: Any, version: Any = None) -> str:
+            """Return the made key."""
+
+    def make_pattern(self, pattern: str, version: int | None = None) -> str:
+        r"""Return the glob for the server: *pattern* applies to the user's part of the key, all else is literal.
+
+        Args:
+            pattern: a glob: ``*``, ``?``, ``[a-c]``, ``[^a]``, ``\`` escapes.
+            version: the keys' version.
+
+        Raises:
+            NotSupportedError: the key function does not keep the user's key as it is.
+        """
+        before, after = self._parts("make_pattern", version)
+        return f"{_literal(before)}{pattern}{_literal(after)}"
+
+    def _parts(self, what: str, version: int | None) -> tuple[str, str]:
+        """Return what stands before and what after the user key."""
+        before, found, after = self.make_key(_KEY, version=version).partition(_KEY)
+        if not found or _KEY in after:
+            raise NotSupportedError(what, type(self).__name__)
+        return before, after
+
+    def reverse_key(self, key: str) -> str:
+        """Return the user key of a made key; a key of another layout comes back unchanged."""
+        if self._reverse_key_func is not None:
+            return self._reverse_key_func(key)
+        try:
+            before, after = self._parts("reverse_key", None)
+        except NotSupportedError:
+            return key
+        if key.startswith(before) and key.endswith(after) and len(key) >= len(before) + len(after):
+            return key.removeprefix(before).removesuffix(after)
+        try:
+            layouts = [self._layout()]
+            *_, between = self._around()[0]
+        except NotSupportedError:
+            return key
+        # Other versions than integers end where what stands between them and the user's key begins.
+        if between:
+            layouts.append(self._layout(any_text=True))
+        return next((found["key"] for layout in layouts if (found := layout.fullmatch(key))), key)
+
+    def _around(self) -> tuple[list[str], list[str]]:
+        """Return what stands before and what after the user key, each parted where the version stands.
+
+        Raises:
+            NotSupportedError: that cannot be told.
+        """
+        try:
+            before, after = self._parts("keys of any version", _VERSION)
+            other = self._parts("keys of any version", _VERSION + 1)
+        except NotSupportedError:
+            raise
+        except Exception as error:
+            raise NotSupportedError("keys of any version", type(self).__name__) from error
+        found = before.split(str(_VERSION)), after.split(str(_VERSION))
+        if other != tuple(str(_VERSION + 1).join(parts) for parts in found):
+            # It is in there, but written in another way.
+            raise NotSupportedError("keys of any version", type(self).__name__)
+        return found
+
+    def _layout(self, *, any_text: bool = False) -> re.Pattern[str]:
+        before, after = ([re.escape(part) for part in parts] for parts in self._around())
+        # No more than it has to be: digits that follow it directly are the user's.
+        version = "-?[0-9]+?" if type(self.version) is int and not any_text else ".+?"
+        return re.compile(f"{version.join(before)}(?P<key>.*){version.join(after)}", re.DOTALL)
+
+    def _pattern(self, pattern: str, version: int | None = None) -> str:
+        return self.make_pattern(pattern, version=version)
+
+    def _every_version(self) -> str:
+        before, after = ("*".join(map(_literal, parts)) for parts in self._around())
+        return f"{before}*{after}"
+
+    def _own_keys(self, keys: list[bytes]) -> list[bytes]:
+        # The glob for the version also matches what a longer prefix puts there.
+        layout = self._layout()
+        texts = ((key, key.decode("utf-8", "surrogateescape")) for key in keys)
+        return [key for key, text in texts if layout.fullmatch(text)]
+
+    def _user_keys(self, keys: Iterable[bytes], version: int | None) -> list[str]:
+        made = (key.decode("utf-8", "surrogateescape") for key in keys)
+        if self._reverse_key_func is not None or getattr(self.reverse_key, "__func__", None) is not _REVERSE_KEY:
+            return [self.reverse_key(key) for key in made]
+        # They match a pattern of this version's, so that this is what stands around them.
+        before, after = self._parts("keys", version)
+        return [key.removeprefix(before).removesuffix(after) for key in made]
+
+
+# To tell whether it is overridden or patched, on a class or on an instance.
+_REVERSE_KEY = KeyLayout.reverse_key
