@@ -309,7 +309,7 @@ def test_make_pattern() -> None:
         ("p:q", "p:q:1:a:b", "a:b"),
         ("a.c", "abc:1:k", "abc:1:k"),
         ("p", "q:1:k", "q:1:k"),
-        ("p", "p:x:k", "p:x:k"),
+        ("p", "p:x:k", "k"),
         ("p", "xp:1:k", "xp:1:k"),
         ("p", "", ""),
     ],

@@ -80,16 +80,16 @@ class KeyLayout:
             NotSupportedError: that cannot be told.
         """
         try:
-            before, after = self._parts("keys of any version", _VERSION)
-            other = self._parts("keys of any version", _VERSION + 1)
+            before, after = self._parts("make_pattern", _VERSION)
+            other = self._parts("make_pattern", _VERSION + 1)
         except NotSupportedError:
             raise
         except Exception as error:
-            raise NotSupportedError("keys of any version", type(self).__name__) from error
+            raise NotSupportedError("clear_all_versions", type(self).__name__) from error
         found = before.split(str(_VERSION)), after.split(str(_VERSION))
         if other != tuple(str(_VERSION + 1).join(parts) for parts in found):
             # It is in there, but written in another way.
-            raise NotSupportedError("keys of any version", type(self).__name__)
+            raise NotSupportedError("clear_all_versions", type(self).__name__)
         return found
 
     def _layout(self, *, any_text: bool = False) -> re.Pattern[str]:
