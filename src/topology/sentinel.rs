@@ -148,6 +148,12 @@ impl Topology for Sentinel {
 }
 
 async fn search(known: Known, question: Arc<Question>) -> Result<Servers> {
+    let found = search_once(&known, &question).await;
+    // Where all of them name whom one has deposed, he may be the master again.
+    if found.is_err() && question.deposed.swap(None).is_some() { search_once(&known, &question).await } else { found }
+}
+
+async fn search_once(known: &Known, question: &Arc<Question>) -> Result<Servers> {
     let mut sentinels = Vec::clone(&known.load());
     fastrand::shuffle(&mut sentinels);
     let names: Vec<_> = sentinels.iter().map(|sentinel| sentinel.name.clone()).collect();

@@ -41,6 +41,13 @@ pub(super) enum News {
     Inherited,
 }
 
+impl News {
+    /// What a connection that is lost has told at its end.
+    fn or_lost(self) -> Self {
+        if let Self::Nothing = self { Self::Lost } else { self }
+    }
+}
+
 pub(super) struct Subscription {
     service: String,
     connection: Mutex<Connection>,
@@ -89,26 +96,28 @@ impl Subscription {
 
     fn read(&self, connection: &mut Connection) -> News {
         let Connection { transport, link, .. } = connection;
+        // Nobody may have looked for a long time: only the last that it has told is true.
+        let mut news = News::Nothing;
         loop {
             loop {
                 match link.receive() {
                     // Refused, it stays silent: then the next error tells.
                     Ok(Some(Received::Part((), frame))) => {
                         if let Some((old, new)) = self.switch(&Answer::of(frame)) {
-                            return News::Switch { old, new };
+                            news = News::Switch { old, new };
                         }
                     }
                     Ok(Some(_)) => {}
                     Ok(None) => break,
-                    Err(_) => return News::Lost,
+                    Err(_) => return news.or_lost(),
                 }
             }
             match transport.receive_into(link.spare(), Wait::No) {
-                Ok(0) => return News::Lost,
+                Ok(0) => return news.or_lost(),
                 Ok(n) => link.filled(n),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return News::Nothing,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return news,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return News::Lost,
+                Err(_) => return news.or_lost(),
             }
         }
     }

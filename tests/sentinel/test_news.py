@@ -256,3 +256,34 @@ def test_a_sentinel_that_hangs_up(sentinel_set: SentinelSet, make_cache: Callabl
         while time.monotonic() < end:
             call(cache.set, "k", 1)
         assert fake.asked <= 2
+
+
+def test_only_the_last_of_old_news_is_true(
+    sentinel_set: SentinelSet, make_cache: Callable[..., Any], call: Caller
+) -> None:
+    """Who has not looked for long finds failovers that others have followed, back to the master that he knows."""
+    master, replica = sentinel_set.master(), sentinel_set.replicas()[0]
+    with FakeSentinel(address(master)) as fake:
+        cache = make_cache(sentinels=[fake.address], client_name=f"late-{call.mode}")
+        call(cache.set, "k", 1)
+        assert eventually(lambda: fake.listeners == 1)
+        fake.tell("+switch-master", f"{SERVICE} {of(master)} {of(replica)}")
+        fake.tell("+switch-master", f"{SERVICE} {of(replica)} {of(master)}")
+        time.sleep(0.05)
+        assert call(cache.incr, "k") == 2
+        assert fake.asked == 1
+
+
+def test_all_sentinels_together_know_better(
+    sentinel_set: SentinelSet, make_cache: Callable[..., Any], call: Caller
+) -> None:
+    """One has told that the master is none any more, and now all of them, itself included, name it."""
+    master, replica = sentinel_set.master(), sentinel_set.replicas()[0]
+    with FakeSentinel(address(master)) as fake, FakeSentinel(address(master)) as other:
+        cache = make_cache(sentinels=[fake.address, other.address], client_name=f"mistaken-{call.mode}")
+        call(cache.set, "k", 1)
+        assert eventually(lambda: fake.listeners + other.listeners == 1)
+        for each in (fake, other):
+            each.tell("+switch-master", f"{SERVICE} {of(master)} {of(replica)}")
+        time.sleep(0.05)
+        assert call(cache.incr, "k") == 2
