@@ -245,6 +245,10 @@ fn is_short(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     }
     // What Python would not read back, at its usual limit or at one that is set lower, is for the serializer.
     let bits: usize = value.call_method0(intern!(value.py(), "bit_length"))?.extract()?;
+    // The lowest limit is 640 digits: 10 ** 639 needs 2,123 bits.
+    if bits < 2_120 {
+        return Ok(true);
+    }
     if bits > MAX_DIGITS * 4 {
         return Ok(false);
     }

@@ -208,12 +208,9 @@ impl<'py, 'a> Machine<'py, 'a> {
         self.stack.get(index).filter(|_| index >= self.marks.last().copied().unwrap_or_default())
     }
 
-    /// What was pushed since `mark`, which no mark in between may cut.
+    /// What was pushed since `mark`, which is the last one or above it.
     fn taken(&mut self, mark: usize) -> Option<std::vec::Drain<'_, Bound<'py, PyAny>>> {
-        if mark > self.stack.len() || self.marks.last().is_some_and(|inner| *inner > mark) {
-            return None;
-        }
-        Some(self.stack.drain(mark..))
+        (mark <= self.stack.len()).then(|| self.stack.drain(mark..))
     }
 
     fn tuple(&mut self, count: usize) -> Option<()> {

@@ -38,6 +38,12 @@ def has_listeners(fake: FakeSentinel, count: int) -> bool:
     return fake.listeners == count
 
 
+def begin(cache: Any, call: Caller, *fakes: FakeSentinel) -> None:
+    """Send a first command, and wait until one of the sentinels has its subscriber."""
+    call(cache.set, "k", 1)
+    assert eventually(lambda: sum(fake.listeners for fake in fakes) == 1)
+
+
 def of(server: Server) -> str:
     return f"127.0.0.1 {server.port}"
 
@@ -120,8 +126,7 @@ def test_what_is_about_others(sentinel_set: SentinelSet, make_cache: Callable[..
     master, replica = sentinel_set.master(), sentinel_set.replicas()[0]
     with FakeSentinel(address(master)) as fake:
         cache = make_cache(sentinels=[fake.address], client_name=f"others-{call.mode}")
-        call(cache.set, "k", 1)
-        assert eventually(lambda: fake.listeners == 1)
+        begin(cache, call, fake)
         # A word of ours is in them, but not where the service stands.
         for channel, message in [
             ("+switch-master", f"not-{SERVICE} {of(master)} {of(replica)}"),
@@ -160,8 +165,7 @@ def test_what_is_known_already(sentinel_set: SentinelSet, make_cache: Callable[.
     master, replica = sentinel_set.master(), sentinel_set.replicas()[0]
     with FakeSentinel(address(master)) as fake:
         cache = make_cache(sentinels=[fake.address], client_name=f"known-{call.mode}")
-        call(cache.set, "k", 1)
-        assert eventually(lambda: fake.listeners == 1)
+        begin(cache, call, fake)
         for _ in range(3):
             fake.tell("+switch-master", f"{SERVICE} {of(replica)} {of(master)}")
             time.sleep(0.05)
@@ -265,8 +269,7 @@ def test_only_the_last_of_old_news_is_true(
     master, replica = sentinel_set.master(), sentinel_set.replicas()[0]
     with FakeSentinel(address(master)) as fake:
         cache = make_cache(sentinels=[fake.address], client_name=f"late-{call.mode}")
-        call(cache.set, "k", 1)
-        assert eventually(lambda: fake.listeners == 1)
+        begin(cache, call, fake)
         fake.tell("+switch-master", f"{SERVICE} {of(master)} {of(replica)}")
         fake.tell("+switch-master", f"{SERVICE} {of(replica)} {of(master)}")
         time.sleep(0.05)
@@ -281,8 +284,7 @@ def test_all_sentinels_together_know_better(
     master, replica = sentinel_set.master(), sentinel_set.replicas()[0]
     with FakeSentinel(address(master)) as fake, FakeSentinel(address(master)) as other:
         cache = make_cache(sentinels=[fake.address, other.address], client_name=f"mistaken-{call.mode}")
-        call(cache.set, "k", 1)
-        assert eventually(lambda: fake.listeners + other.listeners == 1)
+        begin(cache, call, fake, other)
         for each in (fake, other):
             each.tell("+switch-master", f"{SERVICE} {of(master)} {of(replica)}")
         time.sleep(0.05)

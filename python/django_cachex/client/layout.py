@@ -15,11 +15,18 @@ __all__ = ["KeyLayout"]
 # Stand-ins for a user key and a version, to see what a key function puts around them.
 _KEY = "0Cachex0Key0"
 _VERSION = 9071992309
+# What may stand for a version. No more than it has to be: digits that follow it directly are the user's.
+_INTEGER, _ANY_TEXT = "-?[0-9]+?", ".+?"
 _GLOB = re.compile(r"[\\*?\[\]]")
 
 
 def _literal(text: str) -> str:
     return _GLOB.sub(r"\\\g<0>", text)
+
+
+def _layout(around: tuple[list[str], list[str]], version: str) -> re.Pattern[str]:
+    before, after = (version.join(map(re.escape, parts)) for parts in around)
+    return re.compile(f"{before}(?P<key>.*){after}", re.DOTALL)
 
 
 class KeyLayout:
@@ -64,13 +71,14 @@ class KeyLayout:
         if key.startswith(before) and key.endswith(after) and len(key) >= len(before) + len(after):
             return key.removeprefix(before).removesuffix(after)
         try:
-            layouts = [self._layout()]
-            *_, between = self._around()[0]
+            around = self._around()
         except NotSupportedError:
             return key
-        # Other versions than integers end where what stands between them and the user's key begins.
-        if between:
-            layouts.append(self._layout(any_text=True))
+        versions = [self._own_version()]
+        # Other versions end where what stands between them and the user's key begins.
+        if around[0][-1]:
+            versions.append(_ANY_TEXT)
+        layouts = (_layout(around, version) for version in versions)
         return next((found["key"] for layout in layouts if (found := layout.fullmatch(key))), key)
 
     def _around(self) -> tuple[list[str], list[str]]:
@@ -92,11 +100,9 @@ class KeyLayout:
             raise NotSupportedError("clear_all_versions", type(self).__name__)
         return found
 
-    def _layout(self, *, any_text: bool = False) -> re.Pattern[str]:
-        before, after = ([re.escape(part) for part in parts] for parts in self._around())
-        # No more than it has to be: digits that follow it directly are the user's.
-        version = "-?[0-9]+?" if type(self.version) is int and not any_text else ".+?"
-        return re.compile(f"{version.join(before)}(?P<key>.*){version.join(after)}", re.DOTALL)
+    def _own_version(self) -> str:
+        """Return what versions look like, if they are what ``VERSION`` is."""
+        return _INTEGER if type(self.version) is int else _ANY_TEXT
 
     def _pattern(self, pattern: str, version: int | None = None) -> str:
         return self.make_pattern(pattern, version=version)
@@ -107,7 +113,7 @@ class KeyLayout:
 
     def _own_keys(self, keys: list[bytes]) -> list[bytes]:
         # The glob for the version also matches what a longer prefix puts there.
-        layout = self._layout()
+        layout = _layout(self._around(), self._own_version())
         texts = ((key, key.decode("utf-8", "surrogateescape")) for key in keys)
         return [key for key, text in texts if layout.fullmatch(text)]
 
