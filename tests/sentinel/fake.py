@@ -97,7 +97,11 @@ class FakeSentinel:
 
 class _Conversation(socketserver.StreamRequestHandler):
     def handle(self) -> None:
-        fake: FakeSentinel = cast("Any", self.server).fake
+        # Who has heard enough hangs up.
+        with contextlib.suppress(ConnectionError):
+            self._converse(cast("Any", self.server).fake)
+
+    def _converse(self, fake: FakeSentinel) -> None:
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while head := self.rfile.readline():
             words = []
