@@ -143,7 +143,7 @@ def _facts(home: type[Any], name: str, method: Callable[..., Any]) -> str:
     facts = []
     spec = getattr(method, "__command__", None)
     if spec is not None:
-        facts.append(f"Redis: `{spec.name}`, a {'write' if spec.write else 'read'}")
+        facts.append(f"Redis: `{spec.name}`, sent to {'the primary' if spec.write else 'a server for reads'}")
     twin = getattr(home, f"a{name}", None)
     if twin is not None:
         facts.append(f"async: `{'await ' if inspect.iscoroutinefunction(twin) else ''}a{name}(...)`")

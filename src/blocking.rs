@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use crate::config::Config;
 use crate::errors::Error;
-use crate::node::{Borrowed, Connection, Node};
+use crate::node::{Borrowed, Connection, Node, State};
 use crate::reply::{self, Answers, Landing, Origin, Reply};
 use crate::request::Request;
 use crate::retry::Failure;
@@ -92,36 +92,37 @@ fn borrow(
         let mut borrowed = borrowed.map_err(Failure::unsent)?;
         let connection = borrowed.connection().map_err(Failure::unsent)?;
         let interval = config.health_check_interval;
-        if interval.is_zero() || connection.used.elapsed() < interval || is_healthy(py, config, connection, deadline)? {
+        if interval.is_zero() || connection.used.elapsed() < interval {
             return Ok(borrowed);
+        }
+        match exchange(py, config, connection, &Request::ping(), deadline, Instant::now()) {
+            // What a signal handler has raised.
+            Err(failure) if failure.error.is_foreign() => return Err(failure),
+            // A refusal is an answer too.
+            _ if connection.is_clean() => return Ok(borrowed),
+            Err(failure) => take_note(borrowed.state(), &failure),
+            Ok(_) => {}
         }
     }
 }
 
 /// Takes note of how the connection fared, and gives it back if it is fit for use.
 fn settle(mut borrowed: Borrowed, outcome: &Result<Py<PyAny>, Failure>) {
-    if outcome.as_ref().is_err_and(|failure| failure.silent) {
-        borrowed.state().suspect();
-    }
-    if outcome.as_ref().is_err_and(|failure| failure.error.is_lost_connection()) {
-        borrowed.state().distrust();
+    if let Err(failure) = outcome {
+        take_note(borrowed.state(), failure);
     }
     if borrowed.connection().is_ok_and(|connection| connection.is_clean()) {
         borrowed.give_back();
     }
 }
 
-/// Whether the connection answers. What a signal handler raises meanwhile is an error.
-fn is_healthy(
-    py: Python<'_>,
-    config: &Config,
-    connection: &mut Connection,
-    deadline: Option<Instant>,
-) -> Result<bool, Failure> {
-    match exchange(py, config, connection, &Request::ping(), deadline, Instant::now()) {
-        Err(failure) if failure.error.is_foreign() => Err(failure),
-        // A refusal is an answer too.
-        _ => Ok(connection.is_clean()),
+/// What a failure says of the server's other connections.
+fn take_note(state: &State, failure: &Failure) {
+    if failure.silent {
+        state.suspect();
+    }
+    if failure.error.is_lost_connection() {
+        state.distrust();
     }
 }
 
@@ -181,8 +182,10 @@ fn await_reply(
     }
 }
 
-/// How long the next reply may take.
+/// How long the server may say nothing, and how long there is in all.
 struct Limit {
+    patience: Option<Duration>,
+    deadline: Option<Instant>,
     due: Option<Instant>,
     /// It is the limit on one reply, not what is left of the limit on the whole operation.
     is_reply: bool,
@@ -195,7 +198,13 @@ impl Limit {
     fn new(patience: Option<Duration>, deadline: Option<Instant>, now: Instant) -> Self {
         let reply = patience.and_then(|limit| now.checked_add(limit));
         let due = [reply, deadline].into_iter().flatten().min();
-        Self { due, is_reply: due == reply, whole: due.map(|due| due.saturating_duration_since(now)), spent: false }
+        let whole = due.map(|due| due.saturating_duration_since(now));
+        Self { patience, deadline, due, is_reply: due == reply, whole, spent: false }
+    }
+
+    /// Begins anew, as bytes have moved.
+    fn renew(&mut self) {
+        *self = Self::new(self.patience, self.deadline, Instant::now());
     }
 
     /// Fails with `TimedOut` when nothing is left.
@@ -222,6 +231,7 @@ struct Driver<'a> {
 impl Driver<'_> {
     /// Works on the wire until Python is needed.
     fn advance(&mut self) -> Result<Step, Error> {
+        let mut moving = false;
         loop {
             if self.link.has_reply().map_err(Error::protocol)? {
                 return Ok(Step::Reply);
@@ -232,6 +242,9 @@ impl Driver<'_> {
                 return Ok(Step::Large(len));
             }
             let sent = self.link.output.is_empty() && !self.transport.is_writing();
+            if std::mem::replace(&mut moving, true) && self.limit.spent {
+                self.limit.renew();
+            }
             let moved = if sent { self.receive(Wait::Yes) } else { self.send() };
             match moved {
                 Ok(()) => {}

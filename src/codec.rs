@@ -21,7 +21,7 @@ struct Serializer {
 
 struct Compressor {
     object: Py<PyAny>,
-    /// Shorter payloads are not offered.
+    /// Shorter payloads are not offered, if nothing else speaks for it.
     min_length: usize,
     /// Whose magic number its output begins with, if that is known.
     magic: Option<Format>,
@@ -30,6 +30,11 @@ struct Compressor {
 }
 
 impl Compressor {
+    /// Whether `data` begins with its magic number.
+    fn fits(&self, data: &[u8]) -> bool {
+        self.magic.is_some_and(|format| format.fits(data))
+    }
+
     /// Whether all that it writes begins with a magic number.
     fn writes_magic(&self) -> bool {
         self.native.is_some() && self.magic.is_some()
@@ -165,23 +170,26 @@ impl Codec {
     fn compress<'py>(&self, payload: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = payload.py();
         let Some(compressor) = self.compressors.first() else { return Ok(payload) };
-        let len = payload.len()?;
-        if len < compressor.min_length {
+        let bytes = payload.cast::<PyBytes>()?.as_bytes();
+        // A serializer's own output may begin as a compressor's does, and would be unpacked when it is read.
+        let mistakable = self.compressors.iter().any(|compressor| compressor.fits(bytes));
+        if bytes.len() < compressor.min_length && !mistakable {
             return Ok(payload);
         }
+        let most = if mistakable { usize::MAX } else { bytes.len().saturating_sub(1) };
         if let Some(native) = &compressor.native {
-            let packed = compressors::pack(py, native, payload.cast::<PyBytes>()?.as_bytes(), len.saturating_sub(1))?;
+            let packed = compressors::pack(py, native, bytes, most)?;
             return Ok(packed.map_or(payload, Bound::into_any));
         }
         let packed = compressor.object.bind(py).call_method1(intern!(py, "compress"), (&payload,))?;
         let packed = as_bytes(packed)?;
-        Ok(if packed.len()? < len { packed } else { payload })
+        Ok(if packed.len()? <= most { packed } else { payload })
     }
 
     /// The payload of `data`, which is `data` if no compressor made it. `damaged` becomes what it looked like.
     fn decompress<'py>(&self, data: &Bound<'py, PyBytes>, damaged: &mut Option<Format>) -> PyResult<Bound<'py, PyAny>> {
         // A magic number says more than a compressor that does not complain.
-        let fits = |compressor: &&Compressor| compressor.magic.is_some_and(|format| format.fits(data.as_bytes()));
+        let fits = |compressor: &&Compressor| compressor.fits(data.as_bytes());
         for compressor in self.compressors.iter().filter(fits) {
             if let Some(unpacked) = self.try_one(compressor, data)? {
                 return Ok(unpacked);
@@ -233,7 +241,8 @@ fn refused(py: Python<'_>, error: PyErr, what: &str) -> PyErr {
     if !error.is_instance_of::<PyException>(py) {
         return error;
     }
-    match error.get_type(py).name() {
+    let hidden = imports::hide_items(py).and_then(|hide_items| hide_items.call1((error.value(py),)));
+    match hidden.and_then(|_| error.get_type(py).name()) {
         Ok(name) => Error::new(Kind::PickleSerializer, format!("{what}: {name}")).caused_by(error).into(),
         Err(failure) => failure,
     }

@@ -226,7 +226,7 @@ impl Server {
         py.detach(|| nodes.iter().for_each(|node| node.disconnect()));
     }
 
-    /// Gives up the running loop's connections to the same servers; what is still owed on them fails.
+    /// Gives up the running loop's connections to the same servers. What is still owed on them has lost its connection.
     #[pyo3(signature = (*, alike = false))]
     fn release_loop(&self, py: Python<'_>, alike: bool) -> PyResult<()> {
         self.nodes(alike).iter().try_for_each(|node| crate::looped::release(py, node))

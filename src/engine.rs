@@ -314,7 +314,7 @@ impl Engine {
 
     /// Finds the servers, for `command`.
     fn find(&self, py: Python<'_>, command: &Arc<str>, deadline: Option<Instant>) -> PyResult<()> {
-        let found = node::wait_for(py, deadline, |done| self.topology.find(done))?;
+        let found = node::wait_for(py, deadline, |done| self.topology.find(done), drop)?;
         let late = || Err(Error::timeout("the servers were not found in time", None));
         found.unwrap_or_else(late).map_err(|error| error.during(command).into())
     }
@@ -378,14 +378,15 @@ impl Engine {
                 now = Instant::now();
                 continue;
             };
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
             let failure = match blocking::attempt(py, &node, sent, deadline, now) {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
             let (place, nature) = (&request.place, request.nature());
             if request.waits() && failure.sent {
-                // Its time limit ended when it was sent; what is left to do has one.
-                deadline = self.deadline(Instant::now());
+                // The server's waiting does not count.
+                deadline = left.map(|left| Instant::now() + left);
             }
             let again = retry::again(&*self.topology, &node, place, nature, &failure, &mut attempts, deadline);
             let Some(again) = again else {
@@ -394,7 +395,7 @@ impl Engine {
             node::sleep(py, again.delay)?;
             if again.search {
                 // What it finds or does not find shows in the next attempt.
-                node::wait_for(py, deadline, |done| self.topology.find(done))?.transpose().ok();
+                node::wait_for(py, deadline, |done| self.topology.find(done), drop)?.transpose().ok();
             }
             detour = again.detour;
             now = Instant::now();

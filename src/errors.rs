@@ -86,9 +86,6 @@ impl Kind {
             "CLUSTERDOWN" => Self::ClusterDown,
             "LOADING" => Self::BusyLoading,
             "NOAUTH" | "WRONGPASS" => Self::Authentication,
-            // They come instead of a welcome, and the connection is closed.
-            "DENIED" => Self::Connection,
-            "ERR" if text.starts_with("ERR max number of clients") => Self::Connection,
             _ => Self::Response,
         }
     }
@@ -154,10 +151,8 @@ impl Error {
 
     /// An error reply. `text` is the server's own, code included.
     pub(crate) fn reply(text: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(text);
-        // The only replies that quote arguments, and so may quote values.
-        let text = text.split(", with args").next().unwrap_or_default();
-        Self::new(Kind::of_reply(text), text)
+        let text = without_quotations(String::from_utf8_lossy(text).into_owned());
+        Self::new(Kind::of_reply(&text), text)
     }
 
     pub(crate) fn io(doing: &str, error: &io::Error) -> Self {
@@ -203,6 +198,14 @@ impl Error {
 
     pub(crate) fn caused_by(mut self, error: PyErr) -> Self {
         self.cause = Cause::Python(Arc::new(error));
+        self
+    }
+
+    /// With the first cause that any of `errors` has.
+    pub(crate) fn because(mut self, errors: &[Self]) -> Self {
+        if let Some(error) = errors.iter().find(|error| !matches!(error.cause, Cause::None)) {
+            self.cause = error.cause.clone();
+        }
         self
     }
 
@@ -293,6 +296,26 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
     })
 }
 
+/// Where servers quote arguments, and so may quote values or passwords: the words before and after.
+const QUOTATIONS: [(&str, &str); 3] = [
+    (", with args beginning with: ", ""),
+    ("Error in ACL SETUSER modifier '", "': "),
+    ("Invalid argument '", "' for CONFIG SET"),
+];
+
+/// A server's words without the caller's among them.
+fn without_quotations(mut text: String) -> String {
+    for (before, after) in QUOTATIONS {
+        if let Some(at) = text.find(before) {
+            let from = at + before.len();
+            // The last place: what is quoted may look like the end of the quotation.
+            let to = text.rfind(after).filter(|to| *to >= from).unwrap_or(text.len());
+            text.replace_range(from..to, "...");
+        }
+    }
+    text
+}
+
 fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
@@ -344,6 +367,25 @@ mod tests {
         assert_eq!(redirect("MOVED 1 ?:6381"), Some((1, "asked".to_owned(), 6381)));
         assert_eq!(redirect("TRYAGAIN Multiple keys"), Some((0, String::new(), 0)));
         assert_eq!(redirect("CLUSTERDOWN Hash slot not served"), Some((0, String::new(), 0)));
+    }
+
+    #[test]
+    fn what_servers_quote_is_left_out() {
+        for (said, kept) in [
+            (
+                "ERR unknown command 'X', with args beginning with: 'pw' ",
+                "ERR unknown command 'X', with args beginning with: ...",
+            ),
+            (
+                "ERR Error in ACL SETUSER modifier '>p': w': Syntax error",
+                "ERR Error in ACL SETUSER modifier '...': Syntax error",
+            ),
+            ("ERR Error in ACL SETUSER modifier '>pw", "ERR Error in ACL SETUSER modifier '..."),
+            ("ERR Invalid argument 'pw' for CONFIG SET 'x'", "ERR Invalid argument '...' for CONFIG SET 'x'"),
+            ("WRONGTYPE Operation against a key", "WRONGTYPE Operation against a key"),
+        ] {
+            assert_eq!(Error::reply(said.as_bytes()).text(), kept);
+        }
     }
 
     #[test]

@@ -69,7 +69,8 @@ fn place(fd: RawFd) -> Option<&'static AtomicU64> {
 
 /// Whether this process is being forked.
 fn is_under_way() -> bool {
-    OVER.load(Ordering::SeqCst) != BEGUN.load(Ordering::SeqCst)
+    // Nothing else calls one hook without the other, but if it did: better unprotected than waiting for ever.
+    OVER.load(Ordering::SeqCst) < BEGUN.load(Ordering::SeqCst)
 }
 
 /// The inode of an open descriptor, and that it is one. Where sockets have none, it is the same for all of them.

@@ -43,6 +43,7 @@ imports! {
     pickle_loads = "pickle"."loads";
     pickle_serializer = "django_cachex.serializers.pickle"."PickleSerializer";
     native_compressor = "django_cachex.compressors.native"."NativeCompressor";
+    hide_items = "django_cachex.redaction"."hide_items";
     bound_client = "django_cachex.client.raw"."BoundClient";
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn trip(point: Point) {
     }
 }
 
-/// For tests: the next `"call"`, `"read"` (on a loop) or `"connect"` panics.
+/// For tests: the next `"call"`, `"read"` (of a reply) or `"connect"` panics.
 #[pyfunction]
 pub(crate) fn _panic_next(point: &str) -> PyResult<()> {
     let point = match point {

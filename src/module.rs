@@ -15,7 +15,7 @@ use crate::shortcut::{Shortcut, Shortcuts};
 use crate::spec::Spec;
 use crate::tls::Tls;
 use crate::values::{Finder, Values};
-use crate::{compressors, fork, imports, injection, looped, pickle};
+use crate::{compressors, control, fork, imports, injection, looped, pickle, registry};
 
 /// Names that belong to the native module's interface but are defined in Python are looked up when first asked for.
 #[pyfunction]
@@ -47,6 +47,8 @@ fn _core(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(compressors::decompress, module)?)?;
     module.add_function(wrap_pyfunction!(__getattr__, module)?)?;
     module.add_function(wrap_pyfunction!(injection::_panic_next, module)?)?;
+    control::prepare();
+    registry::prepare();
     looped::prepare(py);
     pickle::prepare(py)?;
     let _ = py.get_type::<Finder>();

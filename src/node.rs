@@ -236,7 +236,9 @@ impl Node {
         let config = self.config.clone();
         control::spawn(
             async move {
-                let _turn = if state.is_suspect() { Some(state.probe.lock().await) } else { None };
+                let turn = if state.is_suspect() { Some(state.probe.lock().await) } else { None };
+                // Once one has succeeded nobody waits for the others.
+                let _turn = turn.filter(|_| state.is_suspect());
                 state.may_connect()?;
                 let made = control::connect(&config).await;
                 match &made {
@@ -312,38 +314,54 @@ impl Node {
     }
 
     fn connect_and_wait(self: &Arc<Self>, py: Python<'_>, deadline: Option<Instant>) -> Result<Connection> {
-        let made = wait_for(py, deadline, |done| self.connect(done))?;
+        let state = self.state();
+        // Who comes too late for this caller is in time for the next.
+        let late = move |made: Result<Connection>| made.into_iter().for_each(|connection| state.give(connection));
+        let made = wait_for(py, deadline, |done| self.connect(done), late)?;
         made.unwrap_or_else(|| Err(Error::timeout("no connection", self.config.operation_timeout)))
             .map_err(|error| error.at(&self.config.name))
     }
 }
 
-/// Waits for what the control plane delivers to the callback that `start` gets; `None` if that is not in time.
+/// Where the control plane puts what somebody waits for.
+enum Slot<T> {
+    Awaited,
+    Filled(T),
+    /// Nobody waits any more.
+    Abandoned,
+}
+
+/// Waits for what the control plane delivers to the callback that `start` gets; `None` if that is not in time. What comes
+/// after that goes to `late`, there.
 pub(crate) fn wait_for<T: Send + 'static>(
     py: Python<'_>,
     deadline: Option<Instant>,
     start: impl FnOnce(Box<dyn FnOnce(T) + Send>),
+    late: impl FnOnce(T) + Send + 'static,
 ) -> Result<Option<T>> {
-    let slot = Arc::new((Mutex::new(None), Condvar::default()));
+    let slot = Arc::new((Mutex::new(Slot::Awaited), Condvar::default()));
     let filler = slot.clone();
     start(Box::new(move |made| {
-        *filler.0.lock() = Some(made);
+        let mut slot = filler.0.lock();
+        if matches!(*slot, Slot::Abandoned) {
+            drop(slot);
+            return late(made);
+        }
+        *slot = Slot::Filled(made);
         filler.1.notify_one();
     }));
-    loop {
-        if let Some(made) = slot.0.lock().take() {
-            return Ok(Some(made));
-        }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Ok(None);
-        }
-        wait(py, |slice| {
-            let made = slot.0.lock();
-            if made.is_none() {
-                slot.1.wait_until(made, deadline.map_or(slice, |deadline| slice.min(deadline)));
+    let is_over = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+    let mut waited = Ok(());
+    while waited.is_ok() && matches!(*slot.0.lock(), Slot::Awaited) && !is_over() {
+        waited = wait(py, |slice| {
+            let slot_now = slot.0.lock();
+            if matches!(*slot_now, Slot::Awaited) {
+                slot.1.wait_until(slot_now, deadline.map_or(slice, |deadline| slice.min(deadline)));
             }
-        })?;
+        });
     }
+    let last = std::mem::replace(&mut *slot.0.lock(), Slot::Abandoned);
+    waited.map(|()| if let Slot::Filled(made) = last { Some(made) } else { None })
 }
 
 /// Waits without the interpreter, for at most a slice, then lets signal handlers run.

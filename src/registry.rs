@@ -10,6 +10,11 @@ use crate::node::Node;
 /// Replaced as a whole when a configuration is added, which is rare; a handful is many.
 static NODES: LazyLock<ArcSwap<Vec<Arc<Node>>>> = LazyLock::new(ArcSwap::default);
 
+/// Makes what a fork must not find half made.
+pub(crate) fn prepare() {
+    LazyLock::force(&NODES);
+}
+
 fn find(config: &Config, nodes: &[Arc<Node>]) -> Option<Arc<Node>> {
     nodes.iter().find(|node| *node.config == *config).cloned()
 }

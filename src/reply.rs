@@ -10,7 +10,7 @@ use std::sync::Arc;
 use pyo3::exceptions::PyBaseException;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyInt, PyList};
+use pyo3::types::{PyBytes, PyList};
 
 use crate::config::Config;
 use crate::errors::{Error, Kind};
@@ -56,14 +56,10 @@ fn objects(py: Python<'_>, frame: &[u8], origin: Origin<'_>) -> PyResult<Reply> 
     let mut open: Vec<(Vec<Bound<'_, PyAny>>, usize)> = Vec::new();
     for element in Elements::of(frame) {
         let mut value = match element {
-            Element::Bytes(bytes) => Landing::of(py, bytes)?.into_any(),
+            // With RESP2 big numbers are text.
+            Element::Bytes(bytes) | Element::BigNumber(bytes) => Landing::of(py, bytes)?.into_any(),
             Element::Integer(value) => value.into_pyobject(py)?.into_any(),
             Element::Null => py.None().into_bound(py),
-            // Python may refuse so many digits: then they stay text.
-            Element::BigNumber(digits) => py
-                .get_type::<PyInt>()
-                .call1((String::from_utf8_lossy(digits).as_ref(),))
-                .unwrap_or_else(|_| PyBytes::new(py, digits).into_any()),
             Element::Error(text) if open.is_empty() => return Ok(Reply::Refused(origin.mark(Error::reply(text)))),
             Element::Error(text) => {
                 let mut origin = origin;

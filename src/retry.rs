@@ -8,6 +8,9 @@ use crate::node::Node;
 use crate::request::Place;
 use crate::topology::{Detour, Lesson, Topology};
 
+/// What part of the limit on the whole operation must be left for an attempt.
+const ROOM: u32 = 10;
+
 /// An attempt that failed.
 pub(crate) struct Failure {
     pub(crate) error: Error,
@@ -81,7 +84,11 @@ pub(crate) fn again(
     if nature.form == Form::Script && failure.sent && is_answer && !failure.error.is_genuine() {
         return None;
     }
-    let in_time = |delay| deadline.is_none_or(|deadline| Instant::now() + delay < deadline);
+    let in_time = |delay: Duration| {
+        // Who waits first needs time for the attempt as well: else a clear refusal would become a time-out.
+        let room = if delay.is_zero() { delay } else { config.operation_timeout.unwrap_or_default() / ROOM };
+        deadline.is_none_or(|deadline| Instant::now() + delay + room < deadline)
+    };
     let search = match topology.learn(node, failure) {
         Lesson::Elsewhere(detour) => {
             attempts.redirected += 1;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::SingleCertAndKey;
 
@@ -220,10 +221,12 @@ impl Tls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
         let chain = identity.as_ref().map(|pair| pair.cert.clone()).unwrap_or_default();
-        let config = match identity {
+        let mut config = match identity {
             None => builder.with_no_client_auth(),
             Some(pair) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair))),
         };
+        // Connections live long; and the store of sessions has a lock that a fork could leave locked.
+        config.resumption = Resumption::disabled();
         let material = Material { options, authorities, chain };
         let mut hasher = DefaultHasher::new();
         material.hash(&mut hasher);

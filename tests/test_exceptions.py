@@ -135,8 +135,10 @@ def test_a_class_is_as_it_was_written(name: str) -> None:
 def test_not_supported() -> None:
     error = NotSupportedError("scan")
     assert (error.operation, error.backend, str(error)) == ("scan", None, "Operation 'scan' is not supported")
-    again = pickle.loads(pickle.dumps(NotSupportedError("scan", backend="X")))
-    assert (again.operation, again.backend) == ("scan", "X")
+    error = NotSupportedError("scan", backend="X")
+    error.add_note("a note")
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.operation, again.backend, again.__notes__) == ("scan", "X", ["a note"])
 
 
 def test_the_engine_knows_the_same_names() -> None:

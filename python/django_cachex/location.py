@@ -245,7 +245,7 @@ def _service(address: str, rest: str, scheme: str) -> tuple[str, tuple[tuple[str
 
 
 # What no host and no service is called: one of these shows that the URL was meant otherwise.
-_UNFIT = re.compile(r"[\x00-\x20\x7f,;/\\<>\"]")
+_UNFIT = re.compile(r"[\x00-\x20\x7f#,;/\\<>\"]")
 
 
 def _address(address: str, form: str, default_port: int) -> tuple[str, int]:

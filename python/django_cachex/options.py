@@ -359,9 +359,11 @@ class ConnectionOptions(NamedTuple):
 def _tls(values: Mapping[str, Any], given: frozenset[str]) -> TlsOptions:
     verify = values["ssl_cert_reqs"]
     check_hostname = values["ssl_check_hostname"] if "ssl_check_hostname" in given else verify != "none"
-    if verify != "required":
-        logger.warning("Option 'ssl_cert_reqs' is %r: the server's certificate need not be valid", verify)
-    elif not check_hostname:
+    if verify == "none":
+        logger.warning("Option 'ssl_cert_reqs' is 'none': the server's certificate need not be valid")
+    elif verify == "optional":
+        logger.warning("Option 'ssl_cert_reqs' is 'optional': a server always shows a certificate, so it is verified")
+    if verify != "none" and not check_hostname:
         logger.warning("Option 'ssl_check_hostname' is False: any valid certificate passes for the server's")
     return TlsOptions(
         ca_certs=values["ssl_ca_certs"],
@@ -371,7 +373,6 @@ def _tls(values: Mapping[str, Any], given: frozenset[str]) -> TlsOptions:
         # One file may hold both, as with `ssl.SSLContext.load_cert_chain`.
         keyfile=values["ssl_keyfile"] or values["ssl_certfile"],
         key_password=values["ssl_password"],
-        # A server always shows its certificate, so that asking for it optionally verifies it all the same.
         verify="none" if verify == "none" else "required",
         check_hostname=check_hostname,
         min_version=values["ssl_min_version"],

@@ -7,8 +7,7 @@ nothing. They are found by value: a configuration that changed in any part is an
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,7 +27,7 @@ from django_cachex.topology import build_engine, check_alike, find_sentinels, ha
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from django_cachex import _core
     from django_cachex.options import ConnectionOptions, Topology
@@ -44,7 +43,7 @@ class _ClientClass(Protocol):
     _CLIENT_ONLY_OPTIONS: frozenset[str]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+# A dataclass would be a twentieth of the package's import time.
 class Settings:
     """What a backend is configured to do. Made by ``Settings.of``; connects and starts nothing.
 
@@ -62,20 +61,35 @@ class Settings:
         memo: for what clients derive from these settings and need only once.
     """
 
-    topology: Topology
-    locations: list[str]
-    servers: list[str]
-    handles: tuple[ConnectionPool, ...]
-    async_prototypes: tuple[PoolHandle, ...]
-    pool_class: type[ConnectionPool]
-    async_pool_class: type[AsyncConnectionPool]
-    sentinels: tuple[_core.Server, ...]
-    cache_options: Mapping[str, Any]
-    async_pools: weakref.WeakKeyDictionary[AbstractEventLoop, dict[int, AsyncConnectionPool]] = field(
-        default_factory=weakref.WeakKeyDictionary
-    )
-    memo: dict[Any, Any] = field(default_factory=dict)
-    _pins: tuple[object, ...] = ()
+    def __init__(
+        self,
+        *,
+        topology: Topology,
+        locations: list[str],
+        servers: list[str],
+        handles: tuple[ConnectionPool, ...],
+        async_prototypes: tuple[PoolHandle, ...],
+        pool_class: type[ConnectionPool],
+        async_pool_class: type[AsyncConnectionPool],
+        sentinels: tuple[_core.Server, ...],
+        cache_options: Mapping[str, Any],
+        pins: tuple[object, ...],
+    ) -> None:
+        """Keep what was checked, and *pins*, whose identity stands for them among the known settings, alive."""
+        self.topology = topology
+        self.locations = locations
+        self.servers = servers
+        self.handles = handles
+        self.async_prototypes = async_prototypes
+        self.pool_class = pool_class
+        self.async_pool_class = async_pool_class
+        self.sentinels = sentinels
+        self.cache_options = cache_options
+        self.async_pools: weakref.WeakKeyDictionary[AbstractEventLoop, dict[int, AsyncConnectionPool]] = (
+            weakref.WeakKeyDictionary()
+        )
+        self.memo: dict[Any, Any] = {}
+        self._pins = pins
 
     def __repr__(self) -> str:
         """Show where the servers are, and no secret."""
@@ -101,7 +115,7 @@ class Settings:
         atoms = _ATOMS
         key = (
             topology,
-            location if (kind := type(location)) is str else tuple(location) if kind is list else _freeze(location),
+            location if (kind := type(location)) is str else tuple(location) if kind is list else _plain(location),
             client_only,
             *options,
             *[
@@ -215,6 +229,13 @@ def _freeze_option(name: str, value: object) -> object:
         return frozen
 
 
+def _plain(location: Any) -> object:
+    """Return an odd ``LOCATION`` as what tells it from others, by value; what is none at all is refused later."""
+    if isinstance(location, str):
+        return str.__str__(location)
+    return tuple(location) if isinstance(location, Sequence) else None
+
+
 def _freeze(value: Any) -> object:
     """Return something hashable that is equal for equal values of equal types; odd objects count by identity."""
     kind = type(value)
@@ -287,7 +308,7 @@ def _build(
         async_pool_class=async_counterpart(async_class),
         sentinels=find_sentinels(handles[0], locations[0], checked) if topology == "sentinel" else (),
         cache_options=checked,
-        _pins=tuple(leaf for value in options.values() for leaf in _leaves(value)),
+        pins=tuple(leaf for value in options.values() for leaf in _leaves(value)),
     )
 
 

@@ -126,11 +126,11 @@ pub(super) async fn ask<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let again = || Error::protocol(crate::wire::ProtocolError::Unexpected);
+    let unexpected = || Error::protocol(crate::wire::ProtocolError::Unexpected);
     if questions.is_empty() {
         return Ok((link, Vec::new()));
     }
-    let mut link: Link<()> = link.handover().ok_or_else(again)?;
+    let mut link: Link<()> = link.handover().ok_or_else(unexpected)?;
     let mut bytes = Vec::new();
     for question in questions {
         bytes.extend_from_slice(&question.get_packed_command());
@@ -154,7 +154,7 @@ where
         }
         if answers.len() == questions.len() {
             let link = if subscription.is_some() { Some(link) } else { link.handover() };
-            return Ok((link.ok_or_else(again)?, answers));
+            return Ok((link.ok_or_else(unexpected)?, answers));
         }
         match stream.read(link.spare()).await {
             Ok(0) => return Err(Error::closed()),
@@ -165,9 +165,14 @@ where
 }
 
 fn meaning(refusal: Refusal, text: &[u8]) -> Option<Error> {
-    let error = Error::reply(text);
+    let mut error = Error::reply(text);
+    // They come instead of a welcome, and the connection is closed.
+    let turned_away = text.starts_with(b"DENIED ") || text.starts_with(b"ERR max number of clients");
+    if turned_away {
+        error.kind = Kind::Connection;
+    }
     match refusal {
-        _ if matches!(error.kind, Kind::Authentication | Kind::Connection) => Some(error),
+        _ if turned_away || error.kind == Kind::Authentication => Some(error),
         Refusal::Fatal => Some(error),
         Refusal::Authentication if error.kind == Kind::BusyLoading => Some(error),
         Refusal::Authentication => Some(error.into_authentication()),

@@ -34,6 +34,11 @@ type Tasks = Mutex<Option<UnboundedSender<Task>>>;
 
 static TASKS: LazyLock<PerProcess<Tasks>> = LazyLock::new(PerProcess::default);
 
+/// Makes what a fork must not find half made.
+pub(crate) fn prepare() {
+    LazyLock::force(&TASKS);
+}
+
 /// Calls back exactly once: with an internal error if the task died of a panic.
 struct Completion<T, F: FnOnce(Result<T>)> {
     done: Option<F>,
@@ -51,7 +56,7 @@ impl<T, F: FnOnce(Result<T>)> Completion<T, F> {
 impl<T, F: FnOnce(Result<T>)> Drop for Completion<T, F> {
     fn drop(&mut self) {
         if let Some(done) = self.done.take() {
-            done(Err(Error::new(Kind::Internal, "internal failure while connecting")));
+            done(Err(Error::new(Kind::Internal, "internal failure of a background task")));
         }
     }
 }

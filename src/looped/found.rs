@@ -87,7 +87,7 @@ pub(super) fn when_found(
     let (found, event_loop) = (found.unbind(), event_loop.clone().unbind());
     topology.find(Box::new(move |outcome| {
         // When the interpreter is going away, so is the loop.
-        Python::try_attach(|py| {
+        Python::try_attach(move |py| {
             *found.get().outcome.lock() = Some(outcome);
             // A loop that was closed meanwhile has nobody who waits.
             let _ = event_loop.call_method1(py, intern!(py, "call_soon_threadsafe"), (found,));

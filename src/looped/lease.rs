@@ -197,8 +197,8 @@ impl Lease {
         let lease = slf.clone().unbind();
         let event_loop = event_loop.clone().unbind();
         this.node.connect(move |made| {
-            // When the interpreter is going away, so is the loop.
-            Python::try_attach(|py| Self::deliver(lease.bind(py), event_loop.bind(py), made));
+            // When the interpreter is going away, so is the loop. Both are let go of where it is held.
+            Python::try_attach(move |py| Self::deliver(lease.bind(py), event_loop.bind(py), made));
         });
         Ok(())
     }
@@ -305,6 +305,10 @@ impl Lease {
             match open.transport.send(&mut open.link.output) {
                 Ok(complete) => {
                     let before = std::mem::replace(&mut open.writing, !complete);
+                    if before {
+                        // The server takes what it is sent: a sign of life.
+                        open.progress = Instant::now();
+                    }
                     if before != complete {
                         return Ok(());
                     }
@@ -490,24 +494,21 @@ impl Lease {
     }
 
     fn on_connected(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let event_loop = imports::running_loop(slf.py())?.call0()?;
-        let this = slf.get();
-        let (made, wanted) = {
-            let mut inner = this.inner.lock();
-            (inner.made.take(), matches!(inner.phase, Phase::Connecting))
-        };
-        match made {
-            None => Ok(()),
-            Some(Ok(connection)) if wanted => Self::attach(slf, &event_loop, connection),
-            Some(Ok(connection)) => {
-                this.state.give(connection);
-                Ok(())
+        contained(|| {
+            let event_loop = imports::running_loop(slf.py())?.call0()?;
+            let this = slf.get();
+            let (made, wanted) = {
+                let mut inner = this.inner.lock();
+                (inner.made.take(), matches!(inner.phase, Phase::Connecting))
+            };
+            match made {
+                None => {}
+                Some(Ok(connection)) if wanted => Self::attach(slf, &event_loop, connection)?,
+                Some(Ok(connection)) => this.state.give(connection),
+                Some(Err(error)) => Self::lose(slf, &event_loop, &error.at(&this.node.config.name)),
             }
-            Some(Err(error)) => {
-                Self::lose(slf, &event_loop, &error.at(&this.node.config.name));
-                Ok(())
-            }
-        }
+            Ok(())
+        })
     }
 
     fn on_alarm(slf: &Bound<'_, Self>) -> PyResult<()> {
@@ -515,12 +516,12 @@ impl Lease {
         let event_loop = imports::running_loop(slf.py())?.call0()?;
         this.inner.lock().alarm = None;
         // A loop that was held up by other code may find replies that came in time.
-        Self::read(slf, &event_loop, true)?;
-        Self::expire(slf, &event_loop);
-        match this.due() {
-            Some(due) => Self::alarm_at(slf, &event_loop, due),
-            None => Ok(()),
-        }
+        let read = contained(|| Self::read(slf, &event_loop, true));
+        contained(|| {
+            Self::expire(slf, &event_loop);
+            this.due().map_or(Ok(()), |due| Self::alarm_at(slf, &event_loop, due))
+        })?;
+        read
     }
 
     // The signature is PyO3's.

@@ -51,7 +51,7 @@ impl Open {
         waiter.offset = self.link.output.pushed();
         if waiter.request.waits() {
             // From here on it is the server that waits.
-            waiter.deadline = None;
+            waiter.left = waiter.deadline.take().map(|deadline| deadline.saturating_duration_since(Instant::now()));
         }
         let request = waiter.request.clone();
         self.link.push(&request.payload, request.replies, waiter);

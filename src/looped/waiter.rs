@@ -1,7 +1,7 @@
 //! A task that waits for the reply to a request, and what becomes of it when there is none.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -28,6 +28,8 @@ pub(super) struct Waiter {
     pub(super) plain: Option<Arc<Request>>,
     pub(super) topology: Arc<dyn Topology>,
     pub(super) deadline: Option<Instant>,
+    /// What was left until then when the server began to wait.
+    pub(super) left: Option<Duration>,
     pub(super) attempts: Attempts,
     /// Where the next attempt goes, if a server has sent us there.
     pub(super) detour: Option<Detour>,
@@ -53,6 +55,7 @@ impl Waiter {
             plain: None,
             topology,
             deadline,
+            left: None,
             attempts: Attempts::default(),
             detour: None,
             part: None,
@@ -113,9 +116,8 @@ impl Waiter {
         if let Some(part) = &self.part {
             return part.failed(py, &failure);
         }
-        if self.request.waits() {
-            // Its time limit ended when it was sent; what is left to do has one.
-            self.deadline = node.config.operation_timeout.map(|limit| Instant::now() + limit);
+        if let Some(left) = self.left.take() {
+            self.deadline = Some(Instant::now() + left);
         }
         let topology = self.topology.clone();
         let (place, nature) = (&self.request.place, self.request.nature());

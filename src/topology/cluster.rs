@@ -182,7 +182,7 @@ impl Topology for Cluster {
                 Lesson::Later
             }
             None => {
-                if failure.connecting && self.finder.is_due() {
+                if failure.connecting && self.finder.is_promising() {
                     return Lesson::Search;
                 }
                 if error.is_lost_connection() || error.is_timeout() {

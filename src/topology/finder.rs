@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::Done;
 use crate::config::Backoff;
 use crate::control;
-use crate::errors::{Error, Result};
+use crate::errors::{Error, Kind, Result};
 use crate::sync::{Mutex, PerProcess};
 
 /// How long the next server is not asked while one has not answered.
@@ -27,6 +27,12 @@ struct Search {
     not_before: Option<Instant>,
     last: Option<Error>,
     ended: Option<Instant>,
+}
+
+impl Search {
+    fn is_due(&self) -> bool {
+        self.ended.is_none_or(|ended| ended.elapsed() >= PAUSE)
+    }
 }
 
 /// What was found last, and the search for it.
@@ -59,7 +65,14 @@ impl<T: Send + Sync + 'static> Finder<T> {
     pub(super) fn is_due(&self) -> bool {
         let process = self.search.get();
         let search = process.1.lock();
-        !search.running && search.ended.is_none_or(|ended| ended.elapsed() >= PAUSE)
+        !search.running && search.is_due()
+    }
+
+    /// Whether it is worth to wait for a search: one is going on, or due.
+    pub(super) fn is_promising(&self) -> bool {
+        let process = self.search.get();
+        let search = process.1.lock();
+        search.running || search.is_due()
     }
 
     /// Searches, or joins the search that is going on; `done` is called at its end.
@@ -154,7 +167,8 @@ where
             }
         }
         if next.is_none() && asked.is_empty() {
-            return Err(errors.into_iter().flatten().collect());
+            let lost = || Error::new(Kind::Internal, "internal failure while asking");
+            return Err(errors.into_iter().map(|error| error.unwrap_or_else(lost)).collect());
         }
     }
 }

@@ -78,8 +78,11 @@ pub(crate) trait Topology: Send + Sync {
 
 /// What a server says that refuses to tell what it knows.
 fn refused(kind: Kind, text: &str) -> Error {
-    let error = Error::reply(text.as_bytes());
-    if error.kind == Kind::Response { Error::new(kind, text) } else { error }
+    let mut error = Error::reply(text.as_bytes());
+    if error.kind == Kind::Response {
+        error.kind = kind;
+    }
+    error
 }
 
 /// One of `nodes` that is not known to be out of order, at random.
@@ -103,5 +106,5 @@ fn nobody(kind: Kind, what: &str, names: &[Arc<str>], errors: &[Error]) -> Error
         return error.clone();
     }
     let reasons: Vec<_> = names.iter().zip(errors).map(|(name, error)| format!("{name}: {}", error.text())).collect();
-    Error::new(kind, format!("{what}: {}", reasons.join("; ")))
+    Error::new(kind, format!("{what}: {}", reasons.join("; "))).because(errors)
 }

@@ -74,7 +74,7 @@ def test_many_wait_on_all_nodes(cluster: Cluster, make_cache: Callable[..., Redi
         await cache.aset("n", 0)
         for number in range(100):
             assert await cache.aincr("n") == number + 1
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < LONG / 2
         for key in keys:
             await cache.arpush(key, key)
         return list(await asyncio.gather(*tasks))

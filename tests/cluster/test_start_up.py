@@ -95,6 +95,7 @@ def test_no_seed_answers(make_cache: Callable[..., Any], silent: str, call: Call
             call(method, *args)
         assert time.monotonic() - begun < SECONDS
         assert isinstance(caught.value, CacheConnectionError)
+        assert isinstance(caught.value.__cause__, ConnectionRefusedError)
         for seed in (*dead, silent):
             assert seed.removeprefix("redis://") in str(caught.value), "the addresses tried are named"
 

@@ -344,6 +344,26 @@ def test_what_only_looks_compressed_is_read_as_it_is() -> None:
         assert cache.decode(data) == data.decode("latin-1")
 
 
+class Plain:
+    """Stores bytes as they are."""
+
+    def dumps(self, obj: bytes) -> bytes:
+        return obj
+
+    def loads(self, data: bytes) -> bytes:
+        return data
+
+
+@pytest.mark.parametrize("compressor", ALL)
+def test_what_is_compressed_already_comes_back(compressor: type[NativeCompressor]) -> None:
+    for pack, _ in PEERS.values():
+        for content in (b"", b"a page", TEXT.encode()):
+            value = pack(content)
+            for compressors in (compressor, [compressor, *ALL], [*ALL, compressor]):
+                cache = backend(compressor=compressors, serializer=Plain)
+                assert cache.decode(cache.encode(value)) == value
+
+
 # Threads
 
 

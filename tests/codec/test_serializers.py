@@ -133,6 +133,35 @@ def test_what_cannot_be_written(serializer: type[BaseSerializer]) -> None:
         backend(serializer=serializer).encode({"a": [lambda: None]})
 
 
+class Quoted:
+    """Raises what json and pickle raise since Python 3.14."""
+
+    def __reduce__(self) -> Any:
+        error = RuntimeError("no")
+        error.add_note("when serializing Quoted state")
+        error.add_note("when serializing dict item 'a s3cret item '")
+        error.add_note("said by the application")
+        raise error
+
+
+@pytest.mark.parametrize("serializer", [None, *ALL])
+def test_notes_quote_no_keys(serializer: type[BaseSerializer] | None) -> None:
+    cache = backend(serializer=serializer)
+    for value in (Quoted(), {"s3cret": Quoted()}, {"s3cret": [lambda: None]}):
+        with pytest.raises(SerializerError) as caught:
+            cache.encode(value)
+        cause = caught.value.__cause__
+        assert cause is not None
+        notes = getattr(cause, "__notes__", [])
+        assert not any("s3cret" in note for note in notes)
+        if isinstance(cause, RuntimeError):
+            assert notes[:3] == [
+                "when serializing Quoted state",
+                "when serializing dict item",
+                "said by the application",
+            ]
+
+
 @pytest.mark.parametrize("serializer", ALL)
 def test_what_refers_to_itself(serializer: type[BaseSerializer]) -> None:
     endless: list[Any] = []

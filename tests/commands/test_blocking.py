@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import math
 import random
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -335,7 +334,7 @@ def test_a_server_that_dies(
     with pytest.raises(CacheConnectionError):
         pop(cache, call_on_any_loop, method, LONG)
     # A pop is not sent again: what it took before would be lost.
-    assert time.monotonic() - ended[0] < 2
+    assert time.monotonic() - ended[0] < LONG / 2
     server.start()
     assert eventually(lambda: pop(cache, call_on_any_loop, method, 0.01) is None)
 
@@ -373,11 +372,11 @@ def test_many_in_threads(server: Server, make_cache: Callable[..., RedisCache]) 
         cache.set("ordinary", 0)
         for number in range(400):
             assert cache.incr("ordinary") == number + 1
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < LONG / 2
         numbers = random.sample(range(waiters), waiters)
         for number in numbers:
             cache.rpush(f"k{number}", number)
-            assert found[number].result(2) == (f"k{number}", number)
+            assert found[number].result(LONG) == (f"k{number}", number)
     assert blocked(server) == 0
 
 
@@ -401,7 +400,7 @@ def test_many_in_one_loop(server: Server, make_cache: Callable[..., RedisCache],
         await cache.aset("ordinary", 0)
         for number in range(400):
             assert await cache.aincr("ordinary") == number + 1
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < LONG / 2
         assert not any(task.done() for task in tasks)
         for number in random.sample(range(waiters), waiters):
             await cache.arpush(f"k{number}", number)
@@ -444,14 +443,16 @@ def test_threads_and_loops_share_the_work(server: Server, cache: RedisCache) -> 
     assert sorted(taken) == list(range(4 * each))
 
 
-def test_waiting_threads_let_others_run(cache: RedisCache) -> None:
-    thread = threading.Thread(target=cache.blpop, args=("k", 0.6))
-    thread.start()
-    turns = 0
-    while thread.is_alive():
-        time.sleep(0.005)
-        turns += 1
-    assert turns > 40
+def test_waiting_threads_let_others_run(server: Server, cache: RedisCache) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        waiter = threads.submit(cache.blpop, "k", LONG)
+        # Whoever waits with the interpreter locked has come back before anybody else runs.
+        for _ in range(20):
+            time.sleep(0.005)
+        assert eventually(lambda: blocked(server) == 1)
+        assert not waiter.done()
+        cache.rpush("k", "v")
+        assert waiter.result(LONG) == ("k", "v")
 
 
 # Cancelling
@@ -494,7 +495,7 @@ def test_the_next_push_goes_to_another(server: Server, cache: RedisCache, on_any
         begun = time.monotonic()
         await cancel(first)
         await until_blocked(server, 1)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < LONG / 2
         await cache.arpush("k", 5)
         assert await second == 5
 

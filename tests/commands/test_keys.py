@@ -53,7 +53,7 @@ def test_iter_keys_is_lazy(make_cache: Callable[..., RedisCache], call: Caller) 
         cache.iter_keys("*").close()
 
     async def started() -> None:
-        await cache.aiter_keys("*").aclose()  # type: ignore[attr-defined]
+        await cache.aiter_keys("*").aclose()
 
     call.run(started())
 

@@ -344,8 +344,8 @@ def test_many_at_once(cache: RedisCache, pipe: Maker) -> None:
     p = pipe(cache)
     p.set_many({"a": 1, "b": None}).set_many({"c": 3}, timeout=50).set_many({"d": 4}, timeout=None)
     p.get_many(k for k in ["d", "none", "b", "a"]).ttl("c").ttl("d").delete_many(["a", "a", "none"])
-    p.set_many({"b": 5, "c": 6}, timeout=0).get_many(["a", "b", "c", "d"])
-    assert pipe.execute(p) == [[], [], [], {"d": 4, "b": None, "a": 1}, 50, None, 1, [], {"d": 4}]
+    p.set_many({"b": 5, "c": 6}, timeout=0).get_many(["a", "b", "c", "d"]).set_many([("e", 5)]).get("e")
+    assert pipe.execute(p) == [[], [], [], {"d": 4, "b": None, "a": 1}, 50, None, 1, [], {"d": 4}, [], 5]
 
 
 def test_many_of_nothing(cache: RedisCache, nowhere: RedisCache, pipe: Maker) -> None:
@@ -353,6 +353,9 @@ def test_many_of_nothing(cache: RedisCache, nowhere: RedisCache, pipe: Maker) ->
     p.get_many([]).set_many({}).delete_many([]).set_many({}, timeout=5)
     assert len(p) == 4
     assert pipe.execute(p) == [{}, [], None, []]
+    # As the methods themselves have it.
+    p.set_many(None).delete_many(None)
+    assert pipe.execute(p) == [[], None]
     p = pipe(cache)
     p.get_many([]).set("a", 1).set_many({}).get("a").delete_many([])
     assert pipe.execute(p) == [{}, True, [], 1, None]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from django_cachex.client.info import parse_info
 from django_cachex.commands.server import ServerCommands
 from django_cachex.exceptions import ResponseError
 
@@ -40,7 +41,8 @@ def test_info_is_about_the_server(cache: RedisCache, server: Server, call: Calle
 
 
 def test_info(cache: RedisCache, call: Caller) -> None:
-    call(cache.set, "k", 1, 100)
+    # In slot 0, whose primary is asked on a cluster.
+    call(cache.set, "{3560}", 1, 100)
     found = call(cache.info)
     assert type(found["tcp_port"]) is int
     assert type(found["redis_version"]) is str
@@ -107,6 +109,16 @@ def test_more_slow_commands_than_are_told(cache: RedisCache, slow: Server, call:
         call(cache.get, "k")
     assert len(call(cache.slowlog_get)) == 10
     assert len(call(cache.slowlog_get, 12)) == 12
+
+
+def test_what_looks_like_a_number() -> None:
+    """Hashes, names and versions stay text."""
+    said = b"a:5\r\nb:-1.5\r\nc:1234e567\r\nd:nan\r\ne:infinity\r\nf:1_000\r\ng: 5\r\nh:7.2.4\r\ni:\r\nj:" + b"9" * 5000
+    found = parse_info(said)
+    assert found.pop("j") == "9" * 5000
+    assert found == {
+        "a": 5, "b": -1.5, "c": "1234e567", "d": "nan", "e": "infinity", "f": "1_000", "g": " 5", "h": "7.2.4", "i": ""
+    }  # fmt: skip
 
 
 def test_pipelines_have_none_of_it(cache: RedisCache) -> None:

@@ -293,7 +293,7 @@ def test_sscan_iter_is_lazy(nowhere: RedisCache, call: Caller) -> None:
         nowhere.sscan_iter("k").close()
 
     async def started() -> None:
-        await nowhere.asscan_iter("k").aclose()  # type: ignore[attr-defined]
+        await nowhere.asscan_iter("k").aclose()
 
     call.run(started())
 

@@ -216,6 +216,8 @@ def test_waiting_in_vain(
     assert 0.55 < took < 5
     with pytest.raises(ResponseError, match="negative"):
         call(cache.xread, {"s": "0"}, block=-1)
+    with pytest.raises(ValueError, match="too long"):
+        call(cache.xread, {"s": "0"}, block=10**400)
 
 
 @pytest.mark.one_slot

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,13 +16,14 @@ from tests.caller import Caller
 from tests.cluster_servers import NODE_TIMEOUT
 from tests.faults.keys import keys_in
 from tests.faults.load import Load, longest, rate
-from tests.faults.outcomes import SLACK, attempt, until_it_works
+from tests.faults.outcomes import SLACK, attempt, eventually, until_it_works
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
     from tests.cluster_servers import Cluster
     from tests.faults.load import Script
+    from tests.faults.proxy import Proxy
     from tests.servers import Server
 
 # The usual limit of a call in seconds.
@@ -155,7 +158,7 @@ class TestDown:
 
     @pytest.mark.usefixtures("mended")
     def test_cluster(self, cluster: Cluster, make_cache_at: Callable[..., Any], figure: Callable[[str], None]) -> None:
-        deadline = 1.0
+        deadline = 2.0
         cache = make_cache_at(cluster.urls, _BACKENDS[cluster.family.name], operation_timeout=deadline)
         victim, other, _ = cluster.primaries()
         (kept,) = _keys(cluster, cache, other, 1)
@@ -181,6 +184,42 @@ class TestDown:
         figure(f"row 17: CLUSTERDOWN told within {slowest:.2f} s of {deadline:.0f}, works {max(again):.2f} s later")
         assert {type(outcome.error) for outcome in outcomes} == {ClusterDownError}
         assert slowest < deadline + SLACK
+
+    @pytest.mark.usefixtures("mended")
+    def test_slow_refusals(
+        self, cluster: Cluster, make_cache_at: Callable[..., Any], start_proxy: Callable[..., Proxy]
+    ) -> None:
+        """A last attempt that the time limit cuts short does not hide what the server says."""
+        proxies = {node.plain_port: start_proxy(node) for node in cluster.nodes}
+        cache = make_cache_at(
+            [proxy.url for proxy in proxies.values()],
+            _BACKENDS[cluster.family.name],
+            address_remap=lambda host, port: (host, proxies[port].port if port in proxies else port),
+            operation_timeout=2,
+        )
+        owner, other, _ = cluster.primaries()
+        (kept,) = _keys(cluster, cache, other, 1)
+        cache.set(kept, "v")
+        for proxy in proxies.values():
+            proxy.delay(0.05, 0.05)
+        lost = cluster.slots(owner)[0]
+        _require_full_coverage(cluster, "yes")
+        with Caller("async") as on_a_loop, ThreadPoolExecutor(8) as threads:
+            try:
+                for node in (owner, *(node for node in cluster.nodes if node is not owner)):
+                    node.command("CLUSTER", "DELSLOTS", lost)
+                assert eventually(lambda: "cluster_state:fail" in str(other.command("CLUSTER", "INFO")))
+                in_threads = [threads.submit(cache.set, kept, "v") for _ in range(8)]
+                errors: list[Any] = on_a_loop.run(_together(cache.aget(kept) for _ in range(40)))
+                errors += [future.exception() for future in in_threads]
+            finally:
+                owner.command("CLUSTER", "ADDSLOTS", lost)
+                _require_full_coverage(cluster, "no")
+        assert {type(error) for error in errors} == {ClusterDownError}
+
+
+async def _together(calls: Iterable[Awaitable[Any]]) -> list[Any]:
+    return await asyncio.gather(*calls, return_exceptions=True)
 
 
 def _kill_shard(cluster: Cluster, primary: Server) -> None:

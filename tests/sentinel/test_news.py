@@ -15,11 +15,13 @@ from tests.faults.outcomes import eventually
 from tests.sentinel.fake import FakeSentinel
 from tests.sentinel_servers import SERVICE
 from tests.servers import free_port
+from tests.tls_front import TlsFront
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.caller import Caller
+    from tests.certificates import Certificates
     from tests.sentinel_servers import SentinelSet
     from tests.servers import Server
 
@@ -159,6 +161,27 @@ def test_what_is_about_us(
             assert eventually(functools.partial(has_listeners, fake, times))
             fake.tell(channel, message[channel])
             time.sleep(0.05)
+
+
+def test_news_over_tls(
+    start_server: Callable[..., Server], make_cache: Callable[..., Any], certificates: Certificates, call: Caller
+) -> None:
+    old, new = start_server(), start_server()
+    with FakeSentinel(address(old)) as fake:
+        port = free_port()
+        front = TlsFront(port, fake.address[1], certificates, certificates.server)
+        tls = {"ssl": True, "ssl_ca_certs": str(certificates.ca)}
+        with contextlib.closing(front):
+            cache = make_cache(sentinels=[("127.0.0.1", port)], sentinel_kwargs=tls, client_name=f"tls-{call.mode}")
+            begin(cache, call, fake)
+            fake.master = address(new)
+            fake.tell("+switch-master", f"other {of(old)} {of(new)}")
+            fake.tell("+switch-master", f"{SERVICE} {of(old)} {of(new)}")
+            time.sleep(0.05)
+            call(cache.set, "k", 2)
+    assert len(front.sessions) == 2
+    assert new.command("GET", cache.make_key("k")) == b"2"
+    assert old.command("GET", cache.make_key("k")) == b"1"
 
 
 def test_what_is_known_already(sentinel_set: SentinelSet, make_cache: Callable[..., Any], call: Caller) -> None:

@@ -113,6 +113,7 @@ def test_urls(url: str, expected: Location) -> None:
         ("redis://h:65536", "the port after redis:// must be"),
         ("redis://h:99999999999999999999", "the port after redis:// must be"),
         ("redis://h:x", "write redis://[user:password@]host[:port][/db]"),
+        ("redis://h#1", "write redis://[user:password@]host[:port][/db]"),
         ("redis://h:-1", "write redis://[user:password@]host[:port][/db]"),
         ("rediss://::1", "an IPv6 host stands in brackets"),
         ("redis://[nonsense]", "write redis://"),

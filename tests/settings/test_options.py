@@ -449,7 +449,7 @@ def test_no_repr_shows_a_secret() -> None:
     assert SECRET not in f"{parsed!r}{parsed.tls!r}{parsed}"
 
 
-@pytest.mark.parametrize("reverse", [5, [], "os.sep"], ids=repr)
+@pytest.mark.parametrize("reverse", [5, [], "os.sep", "no.such.function", ""], ids=repr)
 def test_what_cannot_reverse_keys(reverse: Any) -> None:
     with pytest.raises(ImproperlyConfigured, match="REVERSE_KEY_FUNCTION"):
         RedisCache("redis://h", {"REVERSE_KEY_FUNCTION": reverse})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, assert_type
 
@@ -61,7 +61,7 @@ def declared_methods(cache: ValkeyCache) -> None:
     assert_type(cache.pexpireat("k", 1), bool)
     assert_type(cache.persist("k"), bool)
     assert_type(cache.keys("*"), list[str])
-    assert_type(cache.iter_keys("*", itersize=5), Iterator[str])
+    assert_type(cache.iter_keys("*", itersize=5), Generator[str])
     assert_type(cache.scan(0, key_type=KeyType.LIST), tuple[int, list[str]])
     assert_type(cache.delete_pattern("*"), int)
     assert_type(cache.clear_all_versions(), int)
@@ -75,7 +75,7 @@ async def declared_async_methods(cache: ValkeyCache) -> None:
     assert_type(await cache.attl("k"), int | None)
     assert_type(await cache.aexpire("k", 5, version=2), bool)
     assert_type(await cache.akeys("*"), list[str])
-    assert_type(cache.aiter_keys("*"), AsyncIterator[str])
+    assert_type(cache.aiter_keys("*"), AsyncGenerator[str])
     assert_type([key async for key in cache.aiter_keys()], list[str])
     assert_type(await cache.ascan(), tuple[int, list[str]])
     assert_type(await cache.adelete_pattern("*"), int)

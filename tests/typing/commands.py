@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Any, assert_type
 
 from django_cachex import AsyncPipeline, Pipeline, full_encode_pre
@@ -27,6 +27,8 @@ def hashes(cache: RedisCache) -> None:
     assert_type(cache.hgetall("k"), dict[str, Any])
     assert_type(cache.hkeys("k"), list[str])
     assert_type(cache.hincrbyfloat("k", "f"), float)
+    numbers: dict[str, int] = {}
+    cache.hset("k", mapping=numbers)
     cache.hset("k", None, None, None, 5)  # type: ignore[arg-type]
 
 
@@ -64,7 +66,7 @@ def sets(cache: RedisCache) -> None:
     assert_type(cache.sinter(k for k in "ab"), set[Any])
     assert_type(cache.sunionstore("d", "k", version_dest=2), int)
     assert_type(cache.sscan("k", 0), tuple[int, set[Any]])
-    assert_type(cache.sscan_iter("k"), Iterator[Any])
+    assert_type(cache.sscan_iter("k"), Generator[Any])
 
 
 def sorted_sets(cache: RedisCache) -> None:
@@ -124,7 +126,7 @@ async def twins(cache: RedisCache, client: RedisCacheClient) -> None:
     assert_type(await cache.axpending("k", "g", "-", "+", 5), list[dict[str, Any]])
     assert_type(await cache.axautoclaim("k", "g", "c", 0, justid=True), tuple[str, list[str], list[str]])
     assert_type(await cache.ablpop("k"), tuple[str, Any] | None)
-    assert_type(cache.asscan_iter("k"), AsyncIterator[Any])
+    assert_type(cache.asscan_iter("k"), AsyncGenerator[Any])
     assert_type(await cache.aeval_script(""), Any)
     assert_type(client.zrange("made", 0, -1, withscores=True), Pairs)
     assert_type(await client.alpop("made", 2), list[Any])
@@ -151,6 +153,11 @@ def pipelines(cache: RedisCache) -> None:
     p.lpop("k", "three")  # type: ignore[arg-type]
     p.hset("k", no_such=1)  # type: ignore[call-arg]
     p.get_or_set("k", 1)  # type: ignore[attr-defined]
+    p.keys("*")  # type: ignore[operator]
+    p.blpop("k")  # type: ignore[operator]
+    p.iter_keys("*")  # type: ignore[operator]
+    p.ahget("k", "f")  # type: ignore[operator]
+    p.alpop("k")  # type: ignore[operator]
 
 
 async def async_pipelines(cache: RedisCache) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 
 from django_cachex import _core
 from django_cachex.client.cluster import RedisClusterCacheClient, ValkeyClusterCacheClient
@@ -31,6 +30,7 @@ from django_cachex.commands.sorted_sets import SortedSetCommands
 from django_cachex.commands.streams import StreamCommands
 from django_cachex.commands.ttl import TtlCommands
 from django_cachex.exceptions import NotSupportedError
+from django_cachex.option_values import resolve
 from django_cachex.redaction import scrub
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         self._servers = list(settings.locations)
         reverse = params.get("REVERSE_KEY_FUNCTION")
         self._reverse_key_func: Callable[[str], str] | None = (
-            import_string(reverse) if isinstance(reverse, str) else reverse
+            resolve(reverse, "REVERSE_KEY_FUNCTION") if isinstance(reverse, str) else reverse
         )
         if not (self._reverse_key_func is None or callable(self._reverse_key_func)):
             raise ImproperlyConfigured("REVERSE_KEY_FUNCTION is neither a callable nor the dotted path of one")
@@ -135,10 +135,6 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
     def _read_server(self) -> int:
         return self._cache._read_server()  # noqa: SLF001 - of this package
 
-    # Values and servers
-
-    # As the base class has them, without the methods between as long as nobody has replaced one.
-
     def __copy__(self) -> Self:
         """Return another cache on the same client."""
         other = type(self).__new__(type(self))
@@ -149,6 +145,8 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         """Return what a deep or pickled copy takes over; it makes its own client."""
         made = {*_BOUND, "_cache", "_shortcut"}
         return {name: value for name, value in self.__dict__.items() if name not in made}
+
+    # Values: as the base class has them, without the methods between as long as nobody has replaced one.
 
     @cached_property
     def _values_of(self) -> _core.Values:
@@ -293,14 +291,20 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         return None
 
     def add(self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        """Store *value* unless *key* exists (SET NX); return whether it was stored."""
+        """Store *value* unless *key* exists (SET NX); return whether it was stored.
+
+        With a timeout of zero or less nothing is stored, and the result tells whether it would have been.
+        """
         key = self.make_and_validate_key(key, version=version)
         return self._coder.add(key, value, self.get_backend_timeout(timeout))
 
     async def aadd(
         self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
-        """Store *value* unless *key* exists (SET NX); return whether it was stored."""
+        """Store *value* unless *key* exists (SET NX); return whether it was stored.
+
+        With a timeout of zero or less nothing is stored, and the result tells whether it would have been.
+        """
         key = self.make_and_validate_key(key, version=version)
         return await self._coder.aadd(key, value, self.get_backend_timeout(timeout))
 
@@ -354,7 +358,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
     def set_many(
         self, data: Mapping[str, Any], timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[str]:
-        """Store several values in one step (SET in one MULTI, or MSET); return ``[]``: none fails alone."""
+        """Store several values, in one step except on a cluster (MSET, or SET in one MULTI); return ``[]``."""
         data, timeout = dict(data or {}), self.get_backend_timeout(timeout)
         replies = self._shortcut.set_many(self, data, timeout, version)
         if replies is NotImplemented:
@@ -367,7 +371,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
     async def aset_many(
         self, data: Mapping[str, Any], timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[str]:
-        """Store several values in one step (SET in one MULTI, or MSET); return ``[]``: none fails alone."""
+        """Store several values, in one step except on a cluster (MSET, or SET in one MULTI); return ``[]``."""
         data, timeout = dict(data or {}), self.get_backend_timeout(timeout)
         sent = self._shortcut.send_set_many(self, data, timeout, version)
         if sent is None:

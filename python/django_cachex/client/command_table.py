@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from itertools import batched, chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["LOOKED_AT", "keys_of", "refusal", "wait_of"]
+__all__ = ["LOOKED_AT", "PAIRED", "in_resp2_shape", "keys_of", "refused", "wait_of"]
 
 # They would change the state of a connection that others share.
 _REFUSED = frozenset(
@@ -55,14 +56,33 @@ _STREAMS = {"XREAD": 0, "XREADGROUP": 3}
 LOOKED_AT = frozenset({"CLIENT", "SCRIPT", *_WAITS, *_STREAMS})
 
 
-def refusal(name: str, args: Sequence[Any]) -> bool:
-    """Tell whether a command must not be sent on a shared connection.
+# Whose pairs are lists of their own with RESP3, and stand one after the other with RESP2; and the other way round.
+PAIRED = frozenset({"HRANDFIELD", "ZDIFF", "ZINTER", "ZPOPMAX", "ZPOPMIN", "ZRANDMEMBER", "ZRANGE", "ZRANGEBYSCORE",
+                    "ZREVRANGE", "ZREVRANGEBYSCORE", "ZUNION"})  # fmt: skip
+_UNPAIRED = frozenset(_STREAMS)
+
+
+def refused(name: str, args: Sequence[Any]) -> str | None:
+    """Return what must not be sent on a shared connection, if that is asked for.
 
     Args:
         name: the command's first word, in capitals.
         args: the words after it.
     """
-    return name in _REFUSED or (bool(args) and f"{name} {_text(args[0])}" in _REFUSED)
+    named = [name, *(f"{name} {_text(arg)}" for arg in args[:1])]
+    return next((command for command in named if command in _REFUSED), None)
+
+
+def in_resp2_shape(name: str, reply: Any) -> Any:
+    """Return a reply in the shape that it has with RESP2."""
+    if not isinstance(reply, list) or not reply:
+        return reply
+    nested = isinstance(reply[0], list)
+    if nested and name in PAIRED:
+        return list(chain.from_iterable(reply))
+    if not nested and name in _UNPAIRED:
+        return [list(pair) for pair in batched(reply, 2)]
+    return reply
 
 
 def keys_of(name: str, args: Sequence[Any]) -> tuple[int, int, int] | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -159,7 +160,7 @@ class KeyValueCacheClient[ClientT](
         """Return the index of a server that serves writes, or of one that serves reads."""
         if write or len(self._servers) == 1:
             return 0
-        import random  # noqa: PLC0415 - see above
+        import random  # noqa: PLC0415 - it takes long to import, and only replicas need it
 
         return random.randrange(1, len(self._servers))  # noqa: S311 - it spreads load
 
@@ -397,16 +398,20 @@ class KeyValueCacheClient[ClientT](
         try:
             value = client.execute_command("EVALSHA", digest(strings.INCR), 1, key, delta)
         except (NoScriptError, NoPermissionError) as error:
-            value = self._incr_otherwise(key, delta, error)
-        return value if type(value) is int else strings.summed(key, value)
+            refusal = error
+        else:
+            return value if type(value) is int else strings.summed(key, value)
+        return self._incr_otherwise(key, delta, refusal)
 
     async def aincr(self, key: str, delta: int) -> int:
         """Add *delta* to the integer at *key*; see ``incr``."""
         try:
             value = await self._async_engine.send(EVALSHA, (digest(strings.INCR), 1, key, delta))
         except (NoScriptError, NoPermissionError) as error:
-            value = await self._aincr_otherwise(key, delta, error)
-        return value if type(value) is int else strings.summed(key, value)
+            refusal = error
+        else:
+            return value if type(value) is int else strings.summed(key, value)
+        return await self._aincr_otherwise(key, delta, refusal)
 
     def decr(self, key: str, delta: int) -> int:
         """Subtract *delta* from the integer at *key*; see ``incr``."""
@@ -417,17 +422,14 @@ class KeyValueCacheClient[ClientT](
         return await self.aincr(key, -delta)
 
     @steps
-    def _incr_otherwise(self, key: str, delta: int, error: ResponseError) -> Steps[int | None]:
+    def _incr_otherwise(self, key: str, delta: int, error: ResponseError) -> Steps[int]:
         """Load the script on the way, or do without where the user may not run scripts."""
-        try:
-            if isinstance(error, NoPermissionError):
-                raise error
-            value: int | None = yield Command(_as_is, strings.INCR, 1, key, delta, spec=EVAL)
-        except NoPermissionError:
-            # Two steps, as Django's own backend does it.
-            exists = yield Command(flag, key, spec=strings.EXISTS)
-            value = (yield Command(integer, key, delta, spec=strings.INCRBY)) if exists else None
-        return value
+        if not isinstance(error, NoPermissionError):
+            with contextlib.suppress(NoPermissionError):
+                return strings.summed(key, (yield Command(_as_is, strings.INCR, 1, key, delta, spec=EVAL)))
+        # Two steps, as Django's own backend does it.
+        exists = yield Command(flag, key, spec=strings.EXISTS)
+        return strings.summed(key, (yield Command(integer, key, delta, spec=strings.INCRBY)) if exists else None)
 
     _aincr_otherwise = aio(_incr_otherwise)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 __all__ = ["parse_client_info", "parse_info"]
 
 # Names and versions may look like numbers: a client called 007, a library at 1.10.
+_NUMBER = re.compile(r"-?[0-9]{1,300}(?P<fraction>\.[0-9]+)?", re.ASCII)
 _TEXTS = frozenset({"addr", "cmd", "events", "flags", "laddr", "lib-name", "lib-ver", "name", "user"})
 
 
@@ -35,9 +37,8 @@ def _value(text: str) -> Any:
 
 
 def _number(text: str) -> int | float | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    # Not whatever Python reads as a number: 1234e567 is a hash, and so is nan.
+    kind = _NUMBER.fullmatch(text)
+    if kind is None:
+        return text
+    return int(text) if kind["fraction"] is None else float(text)

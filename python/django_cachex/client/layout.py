@@ -12,12 +12,32 @@ if TYPE_CHECKING:
 
 __all__ = ["KeyLayout"]
 
-# Stand-ins for a user key and a version, to see what a key function puts around them.
-_KEY = "0Cachex0Key0"
+# Stand-ins for a user key and a version, to see what a key function puts around them: the same around any key?
+_KEY, _OTHER_KEY = "0Cachex0Key0", "1:another.key-2"
 _VERSION = 9071992309
 # What may stand for a version. No more than it has to be: digits that follow it directly are the user's.
 _INTEGER, _ANY_TEXT = "-?[0-9]+?", ".+?"
 _GLOB = re.compile(r"[\\*?\[\]]")
+
+
+# What a glob is made of as far as servers read it alike with anything behind it; and the members of a class.
+_WHOLE = re.compile(r"(?:\\.|\[\^?(?:\\.|[^\]]-.|[^\]])*+\]|[^\\\[])*+", re.DOTALL)
+_MEMBER = re.compile(r"\\.|.-.|.", re.DOTALL)
+
+
+def _closed(pattern: str) -> str:
+    """Return a glob that means the same and ends by itself: what comes behind it is no part of it.
+
+    Servers take an open class for one that ends with the glob, and a last backslash for itself.
+    """
+    whole = _WHOLE.match(pattern)
+    rest = pattern[whole.end() :] if whole else pattern
+    if len(rest) < 2:  # noqa: PLR2004 - nothing, or the one character that begins something
+        return pattern + {"\\": "\\", "[": "]"}.get(rest, "")
+    negation = "^" * rest.startswith("[^")
+    members = _MEMBER.findall(rest, 1 + len(negation))
+    escaped = "".join(member if len(member) > 1 else f"\\{member}" for member in members)
+    return f"{pattern[: -len(rest)]}[{negation}{escaped}]"
 
 
 def _literal(text: str) -> str:
@@ -51,12 +71,16 @@ class KeyLayout:
             NotSupportedError: the key function does not keep the user's key as it is.
         """
         before, after = self._parts("make_pattern", version)
-        return f"{_literal(before)}{pattern}{_literal(after)}"
+        return f"{_literal(before)}{_closed(pattern) if after else pattern}{_literal(after)}"
 
     def _parts(self, what: str, version: int | None) -> tuple[str, str]:
-        """Return what stands before and what after the user key."""
+        """Return what stands before and what after the user key.
+
+        Raises:
+            NotSupportedError: the key function does not keep it as it is, or puts something else around each.
+        """
         before, found, after = self.make_key(_KEY, version=version).partition(_KEY)
-        if not found or _KEY in after:
+        if not found or _KEY in after or self.make_key(_OTHER_KEY, version=version) != f"{before}{_OTHER_KEY}{after}":
             raise NotSupportedError(what, type(self).__name__)
         return before, after
 
@@ -119,12 +143,13 @@ class KeyLayout:
 
     def _user_keys(self, keys: Iterable[bytes], version: int | None) -> list[str]:
         made = (key.decode("utf-8", "surrogateescape") for key in keys)
-        if self._reverse_key_func is not None or getattr(self.reverse_key, "__func__", None) is not _REVERSE_KEY:
+        own = self.reverse_key, self.make_pattern
+        if self._reverse_key_func is not None or [getattr(method, "__func__", None) for method in own] != _METHODS:
             return [self.reverse_key(key) for key in made]
         # They match a pattern of this version's, so that this is what stands around them.
         before, after = self._parts("keys", version)
         return [key.removeprefix(before).removesuffix(after) for key in made]
 
 
-# To tell whether it is overridden or patched, on a class or on an instance.
-_REVERSE_KEY = KeyLayout.reverse_key
+# To tell whether one is overridden or patched, on a class or on an instance.
+_METHODS = [KeyLayout.reverse_key, KeyLayout.make_pattern]

@@ -252,7 +252,7 @@ class BasePipeline(
         self, data: Mapping[str, Any], timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> Self:
         """Store several values in one step (SET in one MULTI, or MSET); return ``[]``: none fails alone."""
-        stored = {self._key(key, version): self.encode(value) for key, value in data.items()}
+        stored = {self._key(key, version): self.encode(value) for key, value in dict(data or {}).items()}
         if not stored:
             return self._push_nothing(strings.MSET, [])
         built = strings.set_many(stored, self._cache.get_backend_timeout(timeout))
@@ -262,7 +262,7 @@ class BasePipeline(
 
     def delete_many(self, keys: Iterable[str], version: int | None = None) -> Self:
         """Delete *keys* (DEL); return how many existed, ``None`` if none were given."""
-        made = {self._key(key, version): None for key in keys}
+        made = {self._key(key, version): None for key in keys or ()}
         if not made:
             return self._push_nothing(strings.DEL, None)
         return self._push(strings.DEL, strings.delete_many(list(made)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django_cachex._core import Spec
-from django_cachex.client.command_table import LOOKED_AT, keys_of, refusal, wait_of
+from django_cachex.client.command_table import LOOKED_AT, PAIRED, in_resp2_shape, keys_of, refused, wait_of
 from django_cachex.client.info import parse_client_info, parse_info
 from django_cachex.exceptions import NotSupportedError
 
@@ -42,12 +42,14 @@ class _Commands:
         """Return the command, and how many seconds the server may wait before it answers."""
         first, *others = name.upper().split() or [""]
         words = (*others, *args)
-        if refusal(first, words):
-            raise NotSupportedError(name.upper(), type(self).__name__)
+        if (operation := refused(first, words)) is not None:
+            raise NotSupportedError(operation, type(self).__name__)
         # The server's own table would tell what only reads; a raw client takes no chances.
         spec = Spec(name.upper(), write=self._write, repeatable=False, keys=keys_of(first, words))
         if first in LOOKED_AT:
             return spec, wait_of(first, words)
+        if first in PAIRED:
+            return spec, None
         if len(self._known[self._write]) < self._MOST_KNOWN:
             self._known[self._write][name] = spec
         return spec, None
@@ -78,7 +80,7 @@ class Redis(_Commands):
         if spec is not None:
             return self._engine.call(spec, args)
         spec, wait = self._look_up(name, args)
-        return self._engine.call(spec, args, None, wait)
+        return in_resp2_shape(spec.name, self._engine.call(spec, args, None, wait))
 
     def ping(self) -> bool:
         """Return ``True`` if the server answers (PING)."""
@@ -124,7 +126,7 @@ class AsyncRedis(_Commands):
         if spec is not None:
             return await self._engine.send(spec, args)
         spec, wait = self._look_up(name, args)
-        return await self._engine.send(spec, args, None, wait)
+        return in_resp2_shape(spec.name, await self._engine.send(spec, args, None, wait))
 
     async def ping(self) -> bool:
         """Return ``True`` if the server answers (PING)."""

@@ -14,17 +14,17 @@ from __future__ import annotations
 import functools
 import inspect
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Self, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Literal, Self, overload
 
 from django_cachex._core import Command, Spec
 from django_cachex.commands.replies import refuse
 from django_cachex.exceptions import ResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 
     from django_cachex._core import Engine
-    from django_cachex.commands.overloads import Overloaded
+    from django_cachex.commands.overloads import Overloaded, Twin
 
 __all__ = [
     "Batch",
@@ -32,6 +32,7 @@ __all__ = [
     "Command",
     "Direct",
     "EngineOf",
+    "NotOnPipelines",
     "Queued",
     "Steps",
     "Transaction",
@@ -113,19 +114,18 @@ class Declaration[**P, R]:
         name: what the method is called.
     """
 
+    queued: ClassVar[bool] = True
+
     def __init__(
         self,
         build: Callable[..., Any],
         drive: Callable[[Callable[..., Any]], Callable[..., Any]],
-        spec: Spec | None,
-        *,
-        queued: bool = False,
+        spec: Spec | None = None,
     ) -> None:
         """Keep the parts."""
         self.build = build
         self.drive = drive
         self.spec = spec
-        self.queued = queued
         self.name = build.__name__
         self.__doc__ = build.__doc__
 
@@ -156,7 +156,7 @@ class Declaration[**P, R]:
     def _method(self, home: type[Any]) -> Callable[..., Any]:
         drive = self.drive
         if issubclass(home, Queued):
-            if not self.queued or self.spec is None:
+            if self.spec is None or not self.queued:
                 raise AttributeError(f"{home.__name__!r} object has no attribute {self.name!r}")
             drive = _queue(self.spec)
         build = self.build if home._takes_versions else _without_versions(self.build)  # noqa: SLF001 - a class of ours
@@ -166,6 +166,45 @@ class Declaration[**P, R]:
         return method
 
 
+class NotOnPipelines:
+    """What type checkers take such a method for on a pipeline: nothing that can be called."""
+
+
+class Unqueued[**P, R](Declaration[P, R]):
+    """A method that pipelines do not have."""
+
+    queued = False
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override] # that is the difference
+        def __get__(self, obj: None, owner: type[object]) -> Callable[Concatenate[Any, P], R]: ...
+        @overload
+        def __get__(self, obj: Queued, owner: type[object]) -> NotOnPipelines: ...
+        @overload
+        def __get__(self, obj: object, owner: type[object]) -> Callable[P, R]: ...
+        def __get__(self, obj: Any, owner: type[object]) -> Any: ...
+
+
+@overload
+def command[**P, R](
+    name: str,
+    *,
+    write: bool = False,
+    repeatable: bool | None = None,
+    keys: tuple[int, int, int] | str = (1, 1, 1),
+    everywhere: str | None = None,
+    queued: Literal[False],
+) -> Callable[[Callable[Concatenate[Any, P], Built[R]]], Unqueued[P, R]]: ...
+@overload
+def command[**P, R](
+    name: str,
+    *,
+    write: bool = False,
+    repeatable: bool | None = None,
+    keys: tuple[int, int, int] | str = (1, 1, 1),
+    everywhere: str | None = None,
+) -> Callable[[Callable[Concatenate[Any, P], Built[R]]], Declaration[P, R]]: ...
 def command[**P, R](
     name: str,
     *,
@@ -200,7 +239,7 @@ def command[**P, R](
 
         return call
 
-    return lambda build: Declaration(build, drive, spec, queued=queued)
+    return lambda build: (Declaration if queued else Unqueued)(build, drive, spec)
 
 
 def _queue(spec: Spec) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -215,7 +254,7 @@ def _queue(spec: Spec) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return drive
 
 
-def steps[**P, R](build: Callable[Concatenate[Any, P], Steps[R]]) -> Declaration[P, R]:
+def steps[**P, R](build: Callable[Concatenate[Any, P], Steps[R]]) -> Unqueued[P, R]:
     """Declare a method that sends several commands, one after another."""
 
     def drive(build: Callable[..., Any]) -> Callable[..., Any]:
@@ -228,14 +267,14 @@ def steps[**P, R](build: Callable[Concatenate[Any, P], Steps[R]]) -> Declaration
 
         return call
 
-    return Declaration(build, drive, None)
+    return Unqueued(build, drive)
 
 
-def stream[**P, T](build: Callable[Concatenate[Any, P], Stream[T]]) -> Declaration[P, Iterator[T]]:
+def stream[**P, T](build: Callable[Concatenate[Any, P], Stream[T]]) -> Unqueued[P, Generator[T]]:
     """Declare a method that sends several commands and yields items on the way."""
 
     def drive(build: Callable[..., Any]) -> Callable[..., Any]:
-        def call(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        def call(self: Any, *args: Any, **kwargs: Any) -> Generator[Any]:
             stage = _Stage(build(self, *args, **kwargs))
             while stage.goes_on():
                 if isinstance(stage.wanted, Batch):
@@ -246,13 +285,13 @@ def stream[**P, T](build: Callable[Concatenate[Any, P], Stream[T]]) -> Declarati
 
         return call
 
-    return Declaration(build, drive, None)
+    return Unqueued(build, drive)
 
 
 @overload
-def aio[**P, S, A](sync: Overloaded[P, S, A]) -> Overloaded[P, A, A]: ...
+def aio[**P, S, A](sync: Overloaded[P, S, A]) -> Twin[P, A]: ...
 @overload
-def aio[**P, R](sync: Declaration[P, R]) -> Declaration[P, Coroutine[Any, Any, R]]: ...
+def aio[**P, R](sync: Declaration[P, R]) -> Unqueued[P, Coroutine[Any, Any, R]]: ...
 def aio(sync: Any) -> Any:
     """Declare the async twin of a method."""
     spec = sync.spec
@@ -278,14 +317,14 @@ def aio(sync: Any) -> Any:
 
         return walk if spec is None else call
 
-    return Declaration(sync.build, drive, spec)
+    return Unqueued(sync.build, drive, spec)
 
 
-def astream[**P, T](sync: Declaration[P, Iterator[T]]) -> Declaration[P, AsyncIterator[T]]:
+def astream[**P, T](sync: Unqueued[P, Generator[T]]) -> Unqueued[P, AsyncGenerator[T]]:
     """Declare the async twin of a ``@stream``."""
 
     def drive(build: Callable[..., Any]) -> Callable[..., Any]:
-        async def call(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        async def call(self: Any, *args: Any, **kwargs: Any) -> AsyncGenerator[Any]:
             stage = _Stage(build(self, *args, **kwargs))
             while stage.goes_on():
                 if isinstance(stage.wanted, Batch):
@@ -297,7 +336,7 @@ def astream[**P, T](sync: Declaration[P, Iterator[T]]) -> Declaration[P, AsyncIt
 
         return call
 
-    return Declaration(sync.build, drive, None)
+    return Unqueued(sync.build, drive)
 
 
 class _Stage:

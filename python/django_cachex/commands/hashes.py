@@ -36,7 +36,7 @@ class HashCommands(Commands):
         field: Field | None = None,
         value: Any = None,
         version: int | None = None,
-        mapping: Mapping[Field, Any] | None = None,
+        mapping: Mapping[Any, Any] | None = None,
         items: Iterable[Any] | None = None,
     ) -> Command[int]:
         """Set fields of a hash (HSET). The three ways to name them may be combined.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Concatenate, Literal, Protocol, overload
 
     from django_cachex.commands.arguments import Field, Score
-    from django_cachex.commands.command import Declaration, Queued
+    from django_cachex.commands.command import Declaration, NotOnPipelines, Queued
     from django_cachex.commands.stream_replies import Entry
 
     type Later[R] = Coroutine[Any, Any, R]
@@ -32,6 +32,17 @@ if TYPE_CHECKING:
         def __get__[Q: Queued](self, obj: Q, owner: type[object]) -> Callable[P, Q]: ...
         @overload
         def __get__(self, obj: object, owner: type[object]) -> S: ...
+        def __get__(self, obj: Any, owner: type[object]) -> Any: ...
+
+    class Twin[**P, A](Overloaded[P, A, A]):
+        """The twin of one: pipelines have none."""
+
+        @overload  # type: ignore[override] # that is the difference
+        def __get__(self, obj: None, owner: type[object]) -> Callable[Concatenate[Any, P], Any]: ...
+        @overload
+        def __get__(self, obj: Queued, owner: type[object]) -> NotOnPipelines: ...
+        @overload
+        def __get__(self, obj: object, owner: type[object]) -> A: ...
         def __get__(self, obj: Any, owner: type[object]) -> Any: ...
 
     class Counted[One, Several](Protocol):

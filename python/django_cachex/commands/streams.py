@@ -431,8 +431,14 @@ class StreamCommands(Commands):
         seen = {self._key(key, version): (key, field_text(seen)) for key, seen in _some("stream", streams)}
         keys = {made: key for made, (key, _) in seen.items()}
         ids = [last for _, last in seen.values()]
+        if block is not None and block >= _FOR_EVER:
+            raise ValueError("block is too long")
         wait = None if block is None else block / 1000
         return Command(news(keys, self._value), *words, "STREAMS", *keys, *ids, wait=wait)
+
+
+# In milliseconds; what the server's clock can still add up.
+_FOR_EVER = 2**62
 
 
 def _some(what: str, given: Mapping[Any, Any]) -> list[tuple[Any, Any]]:

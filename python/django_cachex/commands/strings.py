@@ -1,6 +1,6 @@
 """Django's methods as commands: for made keys, encoded values, and timeouts in whole seconds or ``None``.
 
-Clients send them, pipelines queue them; ``replies`` of what was stored are the same for both.
+Clients send them, pipelines queue them; what becomes of the replies is the same for both.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django_cachex.exceptions import SerializerError
+from django_cachex.redaction import hide_items
 
 __all__ = ["BaseSerializer"]
 
@@ -29,6 +30,7 @@ class BaseSerializer:
         try:
             return self._dumps(obj)
         except Exception as error:
+            hide_items(error)
             raise self._error(f"cannot serialize a {type(obj).__qualname__}: {type(error).__name__}") from error
 
     def loads(self, data: bytes | int) -> Any:

@@ -16,7 +16,7 @@ from django_cachex.serializers.numbers import unambiguous
 try:
     import msgpack
 except ImportError as error:
-    raise ImportError("MsgpackSerializer needs msgpack: pip install 'django-cachex[msgpack]'") from error
+    raise ImportError("MsgpackSerializer needs the extra django-cachex[msgpack]: pip install msgpack") from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from django_cachex.serializers.plain import plain
 try:
     import orjson
 except ImportError as error:
-    raise ImportError("OrjsonSerializer needs orjson: pip install 'django-cachex[orjson]'") from error
+    raise ImportError("OrjsonSerializer needs the extra django-cachex[orjson]: pip install orjson") from error
 
 __all__ = ["OrjsonSerializer"]
 

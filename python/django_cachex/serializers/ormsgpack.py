@@ -12,7 +12,7 @@ from django_cachex.serializers.plain import plain
 try:
     import ormsgpack
 except ImportError as error:
-    raise ImportError("OrmsgpackSerializer needs ormsgpack: pip install 'django-cachex[ormsgpack]'") from error
+    raise ImportError("OrmsgpackSerializer needs the extra django-cachex[ormsgpack]: pip install ormsgpack") from error
 
 __all__ = ["OrmsgpackSerializer"]
 
