@@ -23,8 +23,8 @@ struct Compressor {
     object: Py<PyAny>,
     /// Shorter payloads are not offered, if nothing else speaks for it.
     min_length: usize,
-    /// Whose magic number its output begins with, if that is known.
-    magic: Option<Format>,
+    /// The format of its output, if that is known.
+    format: Option<Format>,
     /// What it does, if it is one of our own, unmodified: then no Python runs.
     native: Option<Native>,
 }
@@ -32,12 +32,17 @@ struct Compressor {
 impl Compressor {
     /// Whether `data` begins with its magic number.
     fn fits(&self, data: &[u8]) -> bool {
-        self.magic.is_some_and(|format| format.fits(data))
+        self.format.is_some_and(|format| format.has_magic() && format.fits(data))
+    }
+
+    /// Whether `data` may be taken for its output, by a magic number or by less.
+    fn may_claim(&self, data: &[u8]) -> bool {
+        self.format.is_some_and(|format| format.fits(data))
     }
 
     /// Whether all that it writes begins with a magic number.
     fn writes_magic(&self) -> bool {
-        self.native.is_some() && self.magic.is_some()
+        self.native.is_some() && self.format.is_some_and(Format::has_magic)
     }
 }
 
@@ -76,8 +81,8 @@ impl Codec {
                     Some(length) => length.extract()?,
                     None => 0,
                 };
-                let magic = compressors::format_of(&object)?.filter(|format| format.has_magic());
-                Ok(Compressor { min_length, magic, native: Native::of(&object)?, object: object.unbind() })
+                let format = compressors::format_of(&object)?;
+                Ok(Compressor { min_length, format, native: Native::of(&object)?, object: object.unbind() })
             })
             .collect::<PyResult<Vec<_>>>()?;
         Ok(Self { serializers, compressors, limit })
@@ -172,7 +177,7 @@ impl Codec {
         let Some(compressor) = self.compressors.first() else { return Ok(payload) };
         let bytes = payload.cast::<PyBytes>()?.as_bytes();
         // A serializer's own output may begin as a compressor's does, and would be unpacked when it is read.
-        let mistakable = self.compressors.iter().any(|compressor| compressor.fits(bytes));
+        let mistakable = self.compressors.iter().any(|compressor| compressor.may_claim(bytes));
         if bytes.len() < compressor.min_length && !mistakable {
             return Ok(payload);
         }
