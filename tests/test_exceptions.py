@@ -82,6 +82,8 @@ REPLIES = {
     "NOAUTH Authentication": "AuthenticationError",
     "WRONGPASS invalid": "AuthenticationError",
     "ERR something": "ResponseError",
+    "ERR max number of clients per tenant": "ResponseError",
+    "DENIED by a script": "ResponseError",
     "MYOWN code": "ResponseError",
     "NOREPLICAS Not enough": "ResponseError",
     "BUSYGROUP Consumer": "ResponseError",

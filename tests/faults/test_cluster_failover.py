@@ -161,7 +161,7 @@ class TestDown:
         deadline = 2.0
         cache = make_cache_at(cluster.urls, _BACKENDS[cluster.family.name], operation_timeout=deadline)
         victim, other, _ = cluster.primaries()
-        (kept,) = _keys(cluster, cache, other, 1)
+        kept, nothing = _keys(cluster, cache, other, 2)
         cache.set(kept, "v")
         _require_full_coverage(cluster, "yes")
         _kill_shard(cluster, victim)
@@ -172,7 +172,7 @@ class TestDown:
                 while (first := attempt(on_a_loop, cache.get, kept)).error is None:
                     assert time.monotonic() < end
                     time.sleep(0.05)
-                calls = itertools.product((sync, on_a_loop), _calls(cache, kept)[:2])
+                calls = itertools.product((sync, on_a_loop), [*_calls(cache, kept)[:2], *_blocking(cache, nothing)])
                 outcomes = [first, *(attempt(call, method, *args) for call, (method, *args) in calls)]
             finally:
                 for node in cluster.nodes:
@@ -230,6 +230,11 @@ def _kill_shard(cluster: Cluster, primary: Server) -> None:
 def _require_full_coverage(cluster: Cluster, answer: str) -> None:
     for node in cluster.running():
         node.command("CONFIG", "SET", "cluster-require-full-coverage", answer)
+
+
+def _blocking(cache: Any, key: str) -> list[tuple[Any, ...]]:
+    """Return what waits for long, or for ever, once a server has accepted it."""
+    return [(cache.blpop, key, 60), (cache.blpop, key, 0), (cache.xread, {key: "$"}, None, 60_000)]
 
 
 def _calls(cache: Any, key: str) -> list[tuple[Any, ...]]:

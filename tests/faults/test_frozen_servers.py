@@ -101,6 +101,63 @@ class TestFrozen:
         asyncio.run(work())
 
 
+class TestTrickle:
+    """A reply that keeps coming is not silence, however long it takes in all."""
+
+    def test_a_large_reply(
+        self,
+        call_on_any_loop: Caller,
+        server: Server,
+        start_proxy: Callable[[Server], Proxy],
+        make_cache: Callable[..., RedisCache],
+    ) -> None:
+        call = call_on_any_loop
+        proxy = start_proxy(server)
+        value = "a large value " * 5_000
+        cache = make_cache(proxy.url, OPTIONS={"socket_timeout": 0.5, "operation_timeout": 30})
+        call(cache.set, "k", value)
+        proxy.throttle(len(value) // 20, 0.05, trigger=b"GET")
+        begun = time.monotonic()
+        assert call(cache.get, "k") == value
+        assert time.monotonic() - begun > 0.5
+        assert call(cache.get_many, ["k"]) == {"k": value}
+        assert len(proxy.accepted()) == 1
+
+    def test_one_that_stops(
+        self,
+        call_on_any_loop: Caller,
+        server: Server,
+        start_proxy: Callable[[Server], Proxy],
+        make_cache: Callable[..., RedisCache],
+    ) -> None:
+        call = call_on_any_loop
+        proxy = start_proxy(server)
+        value = "a large value " * 5_000
+        cache = make_cache(proxy.url, OPTIONS={"socket_timeout": 0.2, "operation_timeout": 30})
+        call(cache.set, "k", value)
+        proxy.throttle(len(value) // 2, 60, trigger=b"GET")
+        silent = attempt(call, cache.get, "k")
+        assert isinstance(silent.error, CacheTimeoutError)
+        assert silent.seconds < 3 * 0.2 + SLACK
+
+    def test_one_that_takes_longer_than_the_call_may(
+        self,
+        call_on_any_loop: Caller,
+        server: Server,
+        start_proxy: Callable[[Server], Proxy],
+        make_cache: Callable[..., RedisCache],
+    ) -> None:
+        call = call_on_any_loop
+        proxy = start_proxy(server)
+        value = "a large value " * 5_000
+        cache = make_cache(proxy.url, OPTIONS={"socket_timeout": 0.3, "operation_timeout": 0.6})
+        call(cache.set, "k", value)
+        proxy.throttle(len(value) // 400, 0.05, trigger=b"GET")
+        late = attempt(call, cache.get, "k")
+        assert isinstance(late.error, CacheTimeoutError)
+        assert late.seconds < 0.6 + SLACK
+
+
 class TestBusy:
     @pytest.mark.parametrize("how", ["sleep", "pause"])
     def test_it_is_left_in_peace(
@@ -180,6 +237,27 @@ class TestBlackHole:
         figure(f"row 7: works {again:.3f} s after the first timeout")
         assert again < 3 + SLACK
 
+    def test_the_health_check_notices(
+        self,
+        call: Caller,
+        server: Server,
+        start_proxy: Callable[[Server], Proxy],
+        make_cache: Callable[..., RedisCache],
+    ) -> None:
+        """One idle connection that does not answer speaks for all others: they are not asked one after the other."""
+        proxy = start_proxy(server)
+        options = {"socket_timeout": 0.5, "operation_timeout": 30, "health_check_interval": 0.1}
+        cache = make_cache(proxy.url, OPTIONS=options)
+        _open_many(cache, proxy, 10)
+        call(cache.set, "k", "v")
+        time.sleep(0.2)
+        proxy.hole(new=False)
+        proxy.forget()
+        first = attempt(call, cache.get, "k")
+        assert (first.value, first.error) == ("v", None)
+        assert first.seconds < 0.5 + SLACK
+        assert len(proxy.accepted()) == 1
+
     def test_so_are_all_idle_ones(
         self,
         start_server: Callable[..., Server],
@@ -190,17 +268,7 @@ class TestBlackHole:
         server = start_server()
         proxy = start_proxy(server)
         cache = make_cache(proxy.url, OPTIONS={"socket_timeout": 0.5})
-        together = threading.Barrier(20, timeout=30)
-
-        def run(_: int) -> None:
-            for _ in range(5):
-                together.wait()
-                cache.get("k")
-
-        proxy.delay(0.01, 0.01)
-        with ThreadPoolExecutor(20) as pool:
-            list(pool.map(run, range(20)))
-        proxy.heal()
+        _open_many(cache, proxy, 20)
         idle = len(server.clients())
         assert idle >= 10
         proxy.hole(new=False)
@@ -218,3 +286,40 @@ class TestBlackHole:
         again = time.perf_counter() - start
         figure(f"row 7: {idle} idle connections in a black hole, works {again:.3f} s after the first timeout")
         assert again < 3 + SLACK
+
+    def test_callers_do_not_queue_up_when_it_is_over(
+        self,
+        server: Server,
+        start_proxy: Callable[[Server], Proxy],
+        make_cache: Callable[..., RedisCache],
+    ) -> None:
+        """While a server is suspect one caller connects at a time; once one has succeeded, all others do at once."""
+        proxy = start_proxy(server)
+        options = {"socket_timeout": 0.3, "operation_timeout": 30, "socket_connect_timeout": 30}
+        cache = make_cache(proxy.url, OPTIONS=options)
+        cache.set("k", "v")
+        proxy.hole(new=False)
+        with pytest.raises(CacheTimeoutError):
+            cache.get("k")
+        proxy.forget()
+        handshake = 1.0
+        proxy.delay(handshake, handshake, trigger=b"SETINFO")
+        with ThreadPoolExecutor(8) as threads:
+            assert list(threads.map(cache.get, ["k"] * 8)) == ["v"] * 8
+        _, second, *_, last = proxy.accepted()
+        assert last - second < handshake
+
+
+def _open_many(cache: RedisCache, proxy: Proxy, threads: int) -> None:
+    """Have as many connections as threads, or nearly."""
+    together = threading.Barrier(threads, timeout=30)
+
+    def run(_: int) -> None:
+        for _ in range(5):
+            together.wait()
+            cache.get("k")
+
+    proxy.delay(0.01, 0.01)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(run, range(threads)))
+    proxy.heal()

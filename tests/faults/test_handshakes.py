@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -83,6 +84,26 @@ def test_one_that_takes_too_long(
     time.sleep(0.4)
     assert call(cache.get, "k", "none") == "none"
     assert len(server.clients()) == 1
+
+
+def test_one_that_outlasts_the_call_is_kept(
+    call_on_any_loop: Caller,
+    server: Server,
+    start_proxy: Callable[[Server], Proxy],
+    make_cache: Callable[..., RedisCache],
+) -> None:
+    """The caller gives up before the connection is there; it is the next caller's then."""
+    call = call_on_any_loop
+    proxy = start_proxy(server)
+    cache = make_cache(proxy.url, OPTIONS={"operation_timeout": 0.2, "socket_connect_timeout": 5})
+    proxy.delay(0.5, 0.5, trigger=b"SETINFO")
+    late = attempt(call, cache.get, "k")
+    assert isinstance(late.error, CacheTimeoutError)
+    # A loop that stands still receives nothing.
+    call.run(asyncio.sleep(1)) if call.is_async else time.sleep(1)
+    call(cache.set, "k", "v")
+    assert call(cache.get, "k") == "v"
+    assert len(proxy.accepted()) == 1
 
 
 def test_many_at_once(

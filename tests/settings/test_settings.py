@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections import UserList
 from typing import Any
 
 import pytest
 import redis.backoff
 import redis.retry
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.safestring import SafeString
 
 from django_cachex import settings as settings_module
 from django_cachex.options import CACHE_OPTIONS
@@ -85,6 +87,16 @@ def test_equal_values_are_the_same_settings(one: dict[str, Any], other: dict[str
 def test_other_values_are_other_settings(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert of(options=one) is of(options=one)
     assert of(options=one) is not of(options=other)
+
+
+def test_locations_of_odd_types_count_by_value() -> None:
+    for location in (SafeString(URL), UserList([URL]), (URL,), [SafeString(URL)]):
+        assert of(location) is of(URL)
+    changing = UserList([URL])
+    before = of(changing)
+    changing.append("redis://127.0.0.1:2")
+    assert of(changing) is not before
+    assert len(of(changing).servers) == 2
 
 
 def test_what_equals_in_python_is_not_the_same_option() -> None:
