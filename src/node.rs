@@ -10,7 +10,8 @@ use crate::config::Config;
 use crate::control;
 use crate::errors::{Error, Kind, Result};
 use crate::looped::{self, Leases};
-use crate::sync::{Condvar, Mutex, PerProcess};
+use crate::registry;
+use crate::sync::{Condvar, Mutex, MutexGuard, PerProcess};
 use crate::transport::Transport;
 use crate::wire::Link;
 
@@ -95,16 +96,19 @@ impl State {
         drop(surplus);
     }
 
+    /// The stock, with what has come back in it.
+    fn stock(&self) -> MutexGuard<'_, Stock> {
+        let mut stock = self.stock.lock();
+        while let Some(connection) = self.returned.pop() {
+            stock.idle.push(connection);
+        }
+        stock
+    }
+
     /// An idle connection, the most recently used one first.
     pub(crate) fn take_idle(&self, now: Instant) -> Option<Connection> {
         loop {
-            let taken = {
-                let mut stock = self.stock.lock();
-                while let Some(connection) = self.returned.pop() {
-                    stock.idle.push(connection);
-                }
-                stock.idle.pop()
-            }?;
+            let taken = self.stock().idle.pop()?;
             if taken.is_usable(now) {
                 return Some(taken);
             }
@@ -151,21 +155,26 @@ impl State {
     /// looked at before it is used again.
     pub(crate) fn distrust(&self) {
         self.health.lock().troubled = Some(Instant::now());
-        let mut stock = self.stock.lock();
-        while let Some(connection) = self.returned.pop() {
-            stock.idle.push(connection);
-        }
-        for connection in &mut stock.idle {
+        for connection in &mut self.stock().idle {
             connection.used = connection.used.checked_sub(FRESH).unwrap_or(connection.used);
         }
     }
 
     fn take_all_idle(&self) -> Vec<Connection> {
-        let mut taken = std::mem::take(&mut self.stock.lock().idle);
-        while let Some(connection) = self.returned.pop() {
-            taken.push(connection);
+        std::mem::take(&mut self.stock().idle)
+    }
+
+    /// Closes the idle connections that the server has closed. Those at the bottom may not be taken for a long time, and
+    /// those to a server that has left never.
+    fn close_dead(&self) {
+        let now = Instant::now();
+        let mut dead = Vec::new();
+        let mut stock = self.stock();
+        for connection in std::mem::take(&mut stock.idle) {
+            if connection.is_usable(now) { &mut stock.idle } else { &mut dead }.push(connection);
         }
-        taken
+        drop(stock);
+        drop(dead);
     }
 
     /// Fails while it is too early to try again.
@@ -222,6 +231,11 @@ impl Node {
             || health.not_before.is_some_and(|not_before| Instant::now() < not_before)
     }
 
+    /// Closes idle connections that are of no use any more.
+    pub(crate) fn close_dead(&self) {
+        self.state().close_dead();
+    }
+
     /// Closes idle connections.
     pub(crate) fn disconnect(&self) {
         drop(self.state().take_all_idle());
@@ -242,7 +256,10 @@ impl Node {
                 state.may_connect()?;
                 let made = control::connect(&config).await;
                 match &made {
-                    Ok(_) => state.connected(),
+                    Ok(_) => {
+                        state.connected();
+                        registry::close_dead();
+                    }
                     Err(error) => state.refused(&config, error),
                 }
                 made

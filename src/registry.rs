@@ -36,6 +36,13 @@ pub(crate) fn node(config: &Arc<Config>) -> Arc<Node> {
     find(config, &NODES.load()).unwrap_or(made)
 }
 
+/// Closes idle connections that servers have closed, wherever they led.
+pub(crate) fn close_dead() {
+    for node in NODES.load().iter() {
+        node.close_dead();
+    }
+}
+
 /// The nodes that differ from `config` in their addresses only: those of one cluster, or of one service.
 pub(crate) fn alike(config: &Config) -> Vec<Arc<Node>> {
     let plain =

@@ -285,7 +285,7 @@ impl Shortcut {
 
     /// What makes stored data of the cache's values, and values of raw replies.
     #[pyo3(signature = (cache, /))]
-    fn values(slf: Py<Self>, cache: Py<PyAny>) -> Values {
+    fn values(slf: Py<Self>, cache: &Bound<'_, PyAny>) -> PyResult<Values> {
         Values::new(slf, cache)
     }
 

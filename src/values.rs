@@ -1,9 +1,9 @@
 //! A cache's keys, and its values out of stored data and back, without the Python methods between while these are as they
 //! were written.
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyReferenceError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyTuple, PyWeakrefMethods, PyWeakrefReference};
 
 use crate::codec::Codec;
 use crate::errors::{Error, Kind};
@@ -14,24 +14,29 @@ use crate::shortcut::Shortcut;
 #[pyclass(frozen, module = "django_cachex._core")]
 pub(crate) struct Values {
     shortcut: Py<Shortcut>,
-    cache: Py<PyAny>,
+    /// It has us: a strong reference would leave every cache to the garbage collector.
+    cache: Py<PyWeakrefReference>,
 }
 
 impl Values {
-    pub(crate) fn new(shortcut: Py<Shortcut>, cache: Py<PyAny>) -> Self {
-        Self { shortcut, cache }
+    pub(crate) fn new(shortcut: Py<Shortcut>, cache: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self { shortcut, cache: PyWeakrefReference::new(cache)?.unbind() })
+    }
+
+    fn cache<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.cache.bind(py).upgrade().ok_or_else(|| PyReferenceError::new_err("the cache does not exist any more"))
     }
 
     /// The codec, unless `encode` or `decode` of cache or client has been replaced.
     fn codec(&self, py: Python<'_>) -> PyResult<Option<&Codec>> {
-        self.shortcut.get().codec(self.cache.bind(py))
+        self.shortcut.get().codec(&self.cache(py)?)
     }
 
     fn stored<'py>(&self, codec: Option<&Codec>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = value.py();
         match codec {
             Some(codec) => codec.encode(value),
-            None => self.cache.bind(py).call_method1(intern!(py, "encode"), (value,)),
+            None => self.cache(py)?.call_method1(intern!(py, "encode"), (value,)),
         }
     }
 
@@ -45,7 +50,7 @@ impl Values {
         }
         match codec {
             Some(codec) => codec.decode(reply),
-            None => self.cache.bind(py).call_method1(intern!(py, "decode"), (reply,)),
+            None => self.cache(py)?.call_method1(intern!(py, "decode"), (reply,)),
         }
     }
 }
@@ -62,7 +67,7 @@ impl Values {
     /// What `cache.make_and_validate_key(key, version=version)` is.
     #[pyo3(signature = (key, version = None, /))]
     fn key<'py>(&self, key: &Bound<'py, PyAny>, version: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
-        self.shortcut.get().made_key(self.cache.bind(key.py()), key, version)
+        self.shortcut.get().made_key(&self.cache(key.py())?, key, version)
     }
 
     /// What is stored for a value.
@@ -97,12 +102,6 @@ impl Values {
         let codec = self.codec(py)?;
         let values = items.iter().map(|item| self.value(codec, &item)).collect::<PyResult<Vec<_>>>()?;
         PyList::new(py, values)
-    }
-
-    // The signature is PyO3's.
-    #[allow(clippy::needless_pass_by_value)]
-    fn __traverse__(&self, visit: pyo3::gc::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
-        visit.call(&self.cache)
     }
 }
 

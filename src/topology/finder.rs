@@ -11,6 +11,7 @@ use super::Done;
 use crate::config::Backoff;
 use crate::control;
 use crate::errors::{Error, Kind, Result};
+use crate::registry;
 use crate::sync::{Mutex, PerProcess};
 
 /// How long the next server is not asked while one has not answered.
@@ -126,6 +127,8 @@ impl<T: Send + Sync + 'static> Finder<T> {
             };
             (std::mem::take(&mut search.waiting), outcome)
         };
+        // Servers may have left.
+        registry::close_dead();
         for done in waiting {
             done(outcome.clone());
         }

@@ -15,7 +15,7 @@ import pytest
 
 import django_cachex
 from django_cachex import _core
-from django_cachex.cache import ValkeyCache
+from django_cachex.cache import RedisCache, ValkeyCache
 from django_cachex.client import KeyValueCacheClient, RedisCacheClient
 from django_cachex.exceptions import CacheConnectionError, CacheTimeoutError, KeyNotFoundError, ResponseError
 from django_cachex.serializers.pickle import PickleSerializer
@@ -23,7 +23,6 @@ from django_cachex.serializers.pickle import PickleSerializer
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
-    from django_cachex.cache import RedisCache
     from tests.caller import Caller
     from tests.servers import Server
 
@@ -248,6 +247,35 @@ def test_async_handles_go_with_their_loop(make_cache: Callable[..., RedisCache],
         asyncio.run(use())
         gc.collect()
         assert len(pools) == 0
+
+
+def test_caches_end_with_their_last_reference(server: Server, call: Caller) -> None:
+    """Django makes a cache for each context: none is left to the garbage collector."""
+
+    def queue(cache: RedisCache) -> None:
+        pipeline: Any = cache.apipeline() if call.is_async else cache.pipeline()
+        executed = pipeline.set("k", 1).get("k").hget("h", "f").execute()
+        assert (call.run(executed) if call.is_async else executed) == [True, 1, None]
+
+    uses: list[Callable[[RedisCache], Any]] = [
+        lambda cache: call(cache.get, "k"),
+        lambda cache: call(cache.set_many, {"k": 1}),
+        lambda cache: call(cache.hset, "h", "g", 1),
+        lambda cache: call(cache.hget, "h", "g"),
+        lambda cache: call(cache.iter_keys),
+        lambda cache: call(cache.eval_script, "return 1"),
+        queue,
+    ]
+    gc.disable()
+    try:
+        for use in uses:
+            cache = RedisCache(server.url, {"KEY_PREFIX": "ends"})
+            use(cache)
+            reference = weakref.ref(cache)
+            del cache
+            assert reference() is None
+    finally:
+        gc.enable()
 
 
 def test_disconnect(make_cache: Callable[..., RedisCache], server: Server, call: Caller) -> None:

@@ -7,6 +7,7 @@ import collections
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,13 +16,22 @@ from django_cachex.exceptions import CacheConnectionError, CacheTimeoutError
 from tests.caller import Caller
 from tests.faults.figures import size
 from tests.faults.memory import resident
-from tests.faults.outcomes import SLACK, attempt, until_it_works
+from tests.faults.outcomes import SLACK, attempt, eventually, until_it_works
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django_cachex.cache import RedisCache
     from tests.servers import Server
+
+
+def _half_closed(server: Server) -> list[str]:
+    """Return our connections that the server has closed and we have not (CLOSE_WAIT)."""
+    _, *lines = Path("/proc/net/tcp").read_text().splitlines()
+    rows = [line.split() for line in lines]
+    return [
+        remote for _, _, remote, state, *_ in rows if state == "08" and remote.endswith(f":{server.plain_port:04X}")
+    ]
 
 
 class TestRestart:
@@ -189,6 +199,30 @@ class TestIdle:
                 server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         figure(f"row 9: {kills} x CLIENT KILL with 16 connections, {len(errors)} errors on the next reads")
         assert errors == []
+
+    def test_none_stays_half_closed(
+        self, start_server: Callable[..., Server], make_cache: Callable[..., RedisCache]
+    ) -> None:
+        """Whoever connects next clears away what servers have closed, of other servers too."""
+        left, other = start_server(), start_server()
+        caches = [make_cache(server.url) for server in (left, other)]
+        together = threading.Barrier(8, timeout=30)
+
+        def run(_: int) -> None:
+            for cache in caches:
+                for _ in range(5):
+                    together.wait()
+                    cache.get("k")
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(run, range(8)))
+        assert len(left.clients()) > 1
+        assert len(other.clients()) > 1
+        left.kill()
+        other.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        assert eventually(lambda: len(_half_closed(left)) > 1 and len(_half_closed(other)) > 1)
+        assert caches[1].get("k") is None
+        assert [*_half_closed(left), *_half_closed(other)] == []
 
     def test_timed_out_by_the_server(
         self, start_server: Callable[..., Server], make_cache: Callable[..., RedisCache]
