@@ -280,7 +280,6 @@ impl Node {
         if let Some(connection) = state.take_to_borrow(limit, now) {
             return Ok(Borrowed::new(state, Some(connection), false));
         }
-        looped::sweep(py, &state);
         let give_up = if self.config.pool_blocking {
             let own = self.config.pool_timeout.map(|limit| Instant::now() + limit);
             [own, deadline].into_iter().flatten().min()
@@ -324,7 +323,7 @@ impl Node {
     }
 
     fn obtain(self: &Arc<Self>, py: Python<'_>, state: &State, deadline: Option<Instant>) -> Result<Connection> {
-        match state.take_idle(Instant::now()) {
+        match looped::take_idle(py, state) {
             Some(connection) => Ok(connection),
             None => self.connect_and_wait(py, deadline),
         }

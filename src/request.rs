@@ -65,17 +65,16 @@ impl Request {
         Ok(Self { place, ..Self::single(spec, payload) })
     }
 
+    fn new(payload: Payload, names: Names, write: bool, repeatable: bool, place: Place) -> Self {
+        let replies = match &names {
+            Names::One(_) => 1,
+            Names::Many(names) | Names::Transaction(names) => names.len(),
+        };
+        Self { payload, replies, names, write, repeatable, place, wait: None, asking: false }
+    }
+
     fn single(spec: &Spec, payload: Payload) -> Self {
-        Self {
-            payload,
-            replies: 1,
-            names: Names::One(spec.name.clone()),
-            write: spec.write,
-            repeatable: spec.repeatable,
-            place: Place::Any,
-            wait: None,
-            asking: false,
-        }
+        Self::new(payload, Names::One(spec.name.clone()), spec.write, spec.repeatable, Place::Any)
     }
 
     /// The same request for the server with this index, if there is one, unless its key says where it goes.
@@ -98,16 +97,7 @@ impl Request {
         let mut payload = Payload::default();
         payload.command(1);
         payload.word(b"PING");
-        Self {
-            payload,
-            replies: 1,
-            names: Names::One("PING".into()),
-            write: false,
-            repeatable: true,
-            place: Place::Any,
-            wait: None,
-            asking: false,
-        }
+        Self::new(payload, Names::One("PING".into()), false, true, Place::Any)
     }
 
     /// GET of a made key; `spec` says so.
@@ -162,8 +152,7 @@ impl Request {
 
     /// Several commands that are packed already.
     pub(crate) fn many(payload: Payload, names: Vec<Arc<str>>, write: bool, repeatable: bool, place: Place) -> Self {
-        let replies = names.len();
-        Self { payload, replies, names: Names::Many(names), write, repeatable, place, wait: None, asking: false }
+        Self::new(payload, Names::Many(names), write, repeatable, place)
     }
 
     /// The same, in a transaction.
@@ -176,17 +165,7 @@ impl Request {
         payload.word(b"EXEC");
         let names: Vec<_> =
             std::iter::once("MULTI".into()).chain(names).chain(std::iter::once("EXEC".into())).collect();
-        let replies = names.len();
-        Self {
-            payload,
-            replies,
-            names: Names::Transaction(names),
-            write: true,
-            repeatable: false,
-            place,
-            wait: None,
-            asking: false,
-        }
+        Self::new(payload, Names::Transaction(names), true, false, place)
     }
 
     /// The same request for a node that serves it only if it is asked to.

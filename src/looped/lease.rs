@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
 
 use super::dispatch;
-use super::leases::sweep;
+use super::leases::take_idle;
 use super::open::Open;
 use super::waiter::Waiter;
 use crate::control;
@@ -186,12 +186,7 @@ impl Lease {
     fn connect(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
         let this = slf.get();
-        let mut idle = this.state.take_idle(Instant::now());
-        if idle.is_none() {
-            sweep(py, &this.state);
-            idle = this.state.take_idle(Instant::now());
-        }
-        if let Some(connection) = idle {
+        if let Some(connection) = take_idle(py, &this.state) {
             return Self::attach(slf, event_loop, connection);
         }
         let lease = slf.clone().unbind();

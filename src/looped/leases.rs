@@ -1,11 +1,13 @@
 //! The leases on a node, by loop: found again, and swept when their loops are over.
 
+use std::time::Instant;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 
 use super::lease::Lease;
 use crate::imports::intern;
-use crate::node::State;
+use crate::node::{Connection, State};
 use crate::sync::Mutex;
 
 /// The leases on a node, by loop.
@@ -53,8 +55,17 @@ impl Leases {
     }
 }
 
+/// An idle connection, if need be one of a loop that is closed or gone.
+pub(crate) fn take_idle(py: Python<'_>, state: &State) -> Option<Connection> {
+    let now = Instant::now();
+    state.take_idle(now).or_else(|| {
+        sweep(py, state);
+        state.take_idle(now)
+    })
+}
+
 /// Takes back the connections of loops that are closed or gone.
-pub(crate) fn sweep(py: Python<'_>, state: &State) {
+fn sweep(py: Python<'_>, state: &State) {
     let entries: Vec<_> = {
         let entries = state.leases.0.lock();
         entries.iter().map(|entry| (entry.id, entry.event_loop.clone_ref(py), entry.lease.clone_ref(py))).collect()

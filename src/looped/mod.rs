@@ -25,7 +25,7 @@ use crate::topology::{Detour, Topology};
 
 pub(crate) use found::once_found;
 pub(crate) use gather::submit_batch;
-pub(crate) use leases::{Leases, sweep};
+pub(crate) use leases::{Leases, take_idle};
 
 use found::{Chained, Found, when_found};
 use gather::Gather;

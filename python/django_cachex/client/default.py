@@ -16,7 +16,7 @@ from django_cachex.commands.command import Command, Direct, Transaction, aio, co
 from django_cachex.commands.hashes import HashCommands
 from django_cachex.commands.keys import KeyCommands, missing
 from django_cachex.commands.lists import ListCommands
-from django_cachex.commands.replies import check, done, flag, integer, refuse, unexpected
+from django_cachex.commands.replies import as_is, check, done, flag, integer, refuse, unexpected
 from django_cachex.commands.scripts import EVAL, EVALSHA, ScriptCommands, digest
 from django_cachex.commands.server import ServerCommands
 from django_cachex.commands.sets import SetCommands
@@ -426,7 +426,7 @@ class KeyValueCacheClient[ClientT](
         """Load the script on the way, or do without where the user may not run scripts."""
         if not isinstance(error, NoPermissionError):
             with contextlib.suppress(NoPermissionError):
-                return strings.summed(key, (yield Command(_as_is, strings.INCR, 1, key, delta, spec=EVAL)))
+                return strings.summed(key, (yield Command(as_is, strings.INCR, 1, key, delta, spec=EVAL)))
         # Two steps, as Django's own backend does it.
         exists = yield Command(flag, key, spec=strings.EXISTS)
         return strings.summed(key, (yield Command(integer, key, delta, spec=strings.INCRBY)) if exists else None)
@@ -439,7 +439,7 @@ class KeyValueCacheClient[ClientT](
         try:
             yield Command(done, src, dst, spec=_RENAME, refused=missing(key))
         except CrossSlotError:
-            dump, ttl = yield Transaction(_as_is, [(_DUMP, (src,)), (_PTTL, (src,))])
+            dump, ttl = yield Transaction(as_is, [(_DUMP, (src,)), (_PTTL, (src,))])
             if dump is None:
                 raise KeyNotFoundError(f"Key '{key}' not found") from None
             # To RESTORE 0 is no expiry, to PTTL less than a millisecond.
@@ -465,10 +465,6 @@ def _batch(engine: Engine, built: Transaction[Any]) -> Batch:
     else:
         batch.push(*built.commands)
     return batch
-
-
-def _as_is(reply: Any) -> Any:
-    return reply
 
 
 class RedisCacheClient(KeyValueCacheClient[Redis]):

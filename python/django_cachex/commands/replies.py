@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
+    "as_is",
     "check",
     "done",
     "fields",
@@ -28,6 +29,11 @@ __all__ = [
 def unexpected(reply: object) -> ResponseError:
     """Return the error for a reply of the wrong type."""
     return ResponseError(f"unexpected reply of type {type(reply).__name__}")
+
+
+def as_is(reply: Any) -> Any:
+    """Return a reply that is the result itself."""
+    return reply
 
 
 def integer(reply: Any) -> int:

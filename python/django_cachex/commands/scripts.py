@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django_cachex._core import Spec
 from django_cachex.commands.base import Commands
 from django_cachex.commands.command import Command, aio, command, steps
-from django_cachex.commands.replies import text
+from django_cachex.commands.replies import as_is, text
 from django_cachex.exceptions import NoScriptError
 
 if TYPE_CHECKING:
@@ -70,12 +70,12 @@ class ScriptCommands(Commands):
         helpers = _helpers(self, version)
         words = _words(helpers, keys, args, pre_hook)
         try:
-            reply = yield Command(_as_is, digest(script), *words, spec=EVALSHA)
+            reply = yield Command(as_is, digest(script), *words, spec=EVALSHA)
         except NoScriptError as error:
             # A script that runs may raise one of its own.
             if not str(error).startswith("NOSCRIPT No matching script"):
                 raise
-            reply = yield Command(_as_is, script, *words, spec=EVAL)
+            reply = yield Command(as_is, script, *words, spec=EVAL)
         return reply if post_hook is None else post_hook(helpers, reply)
 
     aeval_script = aio(eval_script)
@@ -96,7 +96,7 @@ class ScriptCommands(Commands):
             TypeError: a key or an argument is of another type.
             ResponseError: the script cannot be compiled, or fails.
         """
-        return Command(_as_is, *_checked(script, numkeys, *keys_and_args))
+        return Command(as_is, *_checked(script, numkeys, *keys_and_args))
 
     aeval = aio(eval)  # noqa: A003 - the method above, as the contract calls it
 
@@ -117,7 +117,7 @@ class ScriptCommands(Commands):
             NoScriptError: the server does not know the script.
             ResponseError: the script fails.
         """
-        return Command(_as_is, *_checked(sha, numkeys, *keys_and_args))
+        return Command(as_is, *_checked(sha, numkeys, *keys_and_args))
 
     aevalsha = aio(evalsha)
 
@@ -149,7 +149,7 @@ class QueuedScripts(ScriptCommands):
     ) -> Command[Any]:
         helpers = _helpers(self, version)
         words = _words(helpers, keys, args, pre_hook)
-        reply = _as_is if post_hook is None else lambda raw: post_hook(helpers, raw)
+        reply = as_is if post_hook is None else lambda raw: post_hook(helpers, raw)
         return Command(reply, *_checked(script), *words)
 
     eval_script.__doc__ = eval_script.build.__doc__ = vars(ScriptCommands)["eval_script"].__doc__
@@ -181,7 +181,3 @@ def _checked(*words: Any) -> tuple[Any, ...]:
         if not isinstance(word, (bytes, str, int, float)):
             raise TypeError(f"cannot send a {type(word).__name__}: bytes, str, int, float or bool expected")
     return words
-
-
-def _as_is(reply: Any) -> Any:
-    return reply
