@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from django_cachex.client.info import parse_info
+from django_cachex.commands.info import parse_info
 from django_cachex.commands.server import ServerCommands
 from django_cachex.exceptions import ResponseError
 

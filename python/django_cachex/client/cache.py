@@ -417,7 +417,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
     @property
     def _replaces_undecodable(self) -> bool:
         # What counts as missing is there all the same, and would keep its place for ever.
-        return self._options.get("on_undecodable") == "miss"
+        return self._cache._settings.on_undecodable == "miss"  # noqa: SLF001 - of this package
 
     def get_or_set(
         self, key: str, default: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None

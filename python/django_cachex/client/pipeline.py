@@ -69,8 +69,6 @@ class BasePipeline(
         self._encode = values.encode  # type: ignore[assignment, method-assign]
         self._value = values.one  # type: ignore[assignment, method-assign]
         self._values = values.all  # type: ignore[assignment, method-assign]
-        self.encode = self._client.encode  # type: ignore[method-assign]
-        self.decode = self._client.decode  # type: ignore[method-assign]
 
     @staticmethod
     def _engine_of(client: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django_cachex._core import Spec
 from django_cachex.client.command_table import LOOKED_AT, PAIRED, in_resp2_shape, keys_of, refused, wait_of
-from django_cachex.client.info import parse_client_info, parse_info
+from django_cachex.commands.info import parse_client_info, parse_info
 from django_cachex.exceptions import NotSupportedError
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django_cachex.commands.base import Commands
 from django_cachex.commands.command import Command, aio, command
+from django_cachex.commands.info import parse_info
 from django_cachex.commands.replies import integer, items, text, texts
 
 __all__ = ["ServerCommands"]
@@ -24,7 +25,7 @@ class ServerCommands(Commands):
         Returns:
             Numbers and texts under the server's names; ``db0`` and its like are dicts themselves.
         """
-        return Command(_info, *([] if section is None else [section]))
+        return Command(parse_info, *([] if section is None else [section]))
 
     ainfo = aio(info)
 
@@ -49,13 +50,6 @@ class ServerCommands(Commands):
         return Command(integer)
 
     aslowlog_len = aio(slowlog_len)
-
-
-def _info(reply: Any) -> dict[str, Any]:
-    # The clients import this module.
-    from django_cachex.client.info import parse_info  # noqa: PLC0415
-
-    return parse_info(text(reply).encode("utf-8", "surrogateescape"))
 
 
 _SLOW = {
