@@ -103,20 +103,23 @@ class KeyValueCacheClient[ClientT](
         Raises:
             ImproperlyConfigured: an option is unknown or has a bad value.
         """
-        given = {
-            "serializer": serializer,
-            "pool_class": pool_class,
-            "parser_class": parser_class,
-            "async_pool_class": async_pool_class,
-            "compressor": compressor,
-        }
-        options.update((name, value) for name, value in given.items() if value is not None)
+        # For each request a cache is made, and its client with the first call: written out, this takes no time.
+        if serializer is not None:
+            options["serializer"] = serializer
+        if pool_class is not None:
+            options["pool_class"] = pool_class
+        if parser_class is not None:
+            options["parser_class"] = parser_class
+        if async_pool_class is not None:
+            options["async_pool_class"] = async_pool_class
+        if compressor is not None:
+            options["compressor"] = compressor
         try:
             settings = self._settings_of(servers, options)
             self._serializers, self._compressors, self._codec = build_codec(settings)
         except BaseException as error:
             scrub(error)
-            del servers, options, given
+            del servers, options, serializer, pool_class, parser_class, async_pool_class, compressor
             raise
         self._settings = settings
         self._servers = settings.servers
