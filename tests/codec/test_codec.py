@@ -278,6 +278,25 @@ def test_fallbacks(make_cache: Callable[..., RedisCache], call: Caller) -> None:
     assert [type(each) for each in new._cache._serializers] == [Json, PickleSerializer]
 
 
+def test_a_serializer_that_is_put_in_place(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    """As under Django, where the client asks its attribute each time."""
+    cache = make_cache(OPTIONS={"compressor": "django_cachex.compressors.zlib.ZlibCompressor"})
+    call(cache.set, "old", ["a value"])
+    for _ in range(2):
+        cache._cache._serializer = Json()
+        call(cache.set, "new", {"a": 1})
+        pipeline = cache.pipeline()
+        pipeline.set("queued", {"a": 2}).get("new")
+        assert pipeline.execute() == [True, {"a": 1}]
+        assert call(cache.get_many, ["new", "queued"]) == {"new": {"a": 1}, "queued": {"a": 2}}
+        assert call(cache.hset, "h", "f", {"a": 3}) == 1
+        assert call(cache.hget, "h", "f") == {"a": 3}
+        call(cache.delete, "h")
+        with pytest.raises(SerializerError):
+            call(cache.get, "old")
+    assert call(make_cache().get, "old") == ["a value"]
+
+
 def test_pickle_serializer() -> None:
     serializer = PickleSerializer()
     assert serializer.protocol == pickle.HIGHEST_PROTOCOL

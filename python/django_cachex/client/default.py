@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.core.exceptions import ImproperlyConfigured
 
 from django_cachex import _core
-from django_cachex._core import Spec
+from django_cachex._core import Codec, Spec
 from django_cachex.client.codec import build_codec
 from django_cachex.client.raw import AsyncRedis, AsyncValkey, Redis, Valkey
 from django_cachex.commands import strings
@@ -123,7 +123,6 @@ class KeyValueCacheClient[ClientT](
             raise
         self._settings = settings
         self._servers = settings.servers
-        self._serializer = self._serializers[0]
         self._engine = settings.engine
         self._async_engine = settings.async_engine
         self._pool_class = settings.pool_class
@@ -236,6 +235,17 @@ class KeyValueCacheClient[ClientT](
         return self._get_connection_pool_index(write=False)
 
     # Values
+
+    @property
+    def _serializer(self) -> Any:
+        return self._serializers[0]
+
+    @_serializer.setter
+    def _serializer(self, serializer: Any) -> None:
+        self._serializers = [serializer, *self._serializers[1:]]
+        self._codec = Codec(self._serializers, self._compressors, self._settings.max_decompressed_size)
+        # The shortcut has the codec of before. It makes way for methods that an object has of its own.
+        self.encode, self.decode = self._codec.encode, self._codec.decode  # type: ignore[method-assign]
 
     def encode(self, value: Any) -> int | bytes:
         """Return what is stored for *value*: an exact int as it is, anything else serialized and compressed.
