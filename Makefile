@@ -42,11 +42,11 @@ serve: .venv/.built ## the demo's Django project, left running
 	$(PYTHON) examples/demo.py --serve
 
 .PHONY: test
-test: test-wire test-python test-django ## every test: Rust, Python on real servers, Django's own
+test: test-rust test-python test-django ## every test: Rust, Python on real servers, Django's own
 
-.PHONY: test-wire
-test-wire: .venv/.locked ## the protocol in Rust, without an interpreter
-	cargo test --quiet --no-default-features
+.PHONY: test-rust
+test-rust: .venv/.locked ## Rust's own, and without libpython those of protocol and compression
+	scripts/test-rust
 
 .PHONY: test-python
 test-python: .venv/.built ## pytest on real servers

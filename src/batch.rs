@@ -33,7 +33,7 @@ struct Packed {
     keys: Vec<usize>,
 }
 
-/// What the caller gets for one of his commands.
+/// What the caller gets for one of the commands.
 enum Item {
     /// The reply.
     Reply,
@@ -292,7 +292,7 @@ impl Batch {
         Ok(())
     }
 
-    /// The same command for other places: what was sent before is of no account.
+    /// Replaces the parts by the same command for other places; replies that have come already are dropped.
     pub(crate) fn again_everywhere(&mut self, places: Vec<Place>) {
         let Some(first) = self.packed.first() else { return };
         let (end, mut payload, mut packed) = (first.end, Payload::default(), Vec::new());

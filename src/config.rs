@@ -44,7 +44,7 @@ pub(crate) enum Address {
     Unix {
         path: String,
     },
-    /// Those of the servers that such a description is completed for.
+    /// Not known yet; the topology fills it in.
     Unknown,
 }
 

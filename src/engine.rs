@@ -176,7 +176,7 @@ impl Engine {
         Batch::new(self.config.max_value_size, self.sharded())
     }
 
-    /// Sends what is in a batch, in one write to the write server, and empties it. Returns the list of replies, error
+    /// Sends what is in a batch, in one write to each server that it concerns, and empties it. Returns the list of replies, error
     /// replies as exceptions; raises if a transaction was not executed. `spread`: where keys are spread over several
     /// servers, it need not be a transaction.
     #[pyo3(signature = (batch, transaction, spread = false, /))]

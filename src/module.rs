@@ -14,7 +14,7 @@ use crate::keys::KeyMaker;
 use crate::shortcut::{Shortcut, Shortcuts};
 use crate::spec::Spec;
 use crate::tls::Tls;
-use crate::values::{Finder, Values};
+use crate::values::{GetReply, Values};
 use crate::{compressors, control, fork, imports, injection, looped, pickle, registry};
 
 /// Names that belong to the native module's interface but are defined in Python are looked up when first asked for.
@@ -51,7 +51,7 @@ fn _core(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     registry::prepare();
     looped::prepare(py);
     pickle::prepare(py)?;
-    let _ = py.get_type::<Finder>();
+    let _ = py.get_type::<GetReply>();
     let hooks = PyDict::new(py);
     hooks.set_item("before", wrap_pyfunction!(fork::before_fork, module)?)?;
     hooks.set_item("after_in_parent", wrap_pyfunction!(fork::after_fork_in_parent, module)?)?;

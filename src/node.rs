@@ -115,7 +115,7 @@ impl State {
         }
     }
 
-    /// An idle connection for a sync caller, if there is one and he may have it.
+    /// An idle connection for a sync caller, if there is one and the limit allows it.
     fn take_to_borrow(&self, limit: usize, now: Instant) -> Option<Connection> {
         if self.returned.is_empty() {
             let mut stock = self.stock.lock();
@@ -331,7 +331,7 @@ impl Node {
 
     fn connect_and_wait(self: &Arc<Self>, py: Python<'_>, deadline: Option<Instant>) -> Result<Connection> {
         let state = self.state();
-        // Who comes too late for this caller is in time for the next.
+        // A connection that comes too late for this caller is the next one's.
         let late = move |made: Result<Connection>| made.into_iter().for_each(|connection| state.give(connection));
         let made = wait_for(py, deadline, |done| self.connect(done), late)?;
         made.unwrap_or_else(|| Err(Error::timeout("no connection", self.config.operation_timeout)))
@@ -339,8 +339,8 @@ impl Node {
     }
 }
 
-/// Where the control plane puts what somebody waits for.
-enum Slot<T> {
+/// What somebody waits for, from the control plane.
+enum Delivery<T> {
     Awaited,
     Filled(T),
     /// Nobody waits any more.
@@ -355,29 +355,29 @@ pub(crate) fn wait_for<T: Send + 'static>(
     start: impl FnOnce(Box<dyn FnOnce(T) + Send>),
     late: impl FnOnce(T) + Send + 'static,
 ) -> Result<Option<T>> {
-    let slot = Arc::new((Mutex::new(Slot::Awaited), Condvar::default()));
-    let filler = slot.clone();
+    let delivery = Arc::new((Mutex::new(Delivery::Awaited), Condvar::default()));
+    let filler = delivery.clone();
     start(Box::new(move |made| {
-        let mut slot = filler.0.lock();
-        if matches!(*slot, Slot::Abandoned) {
-            drop(slot);
+        let mut delivery = filler.0.lock();
+        if matches!(*delivery, Delivery::Abandoned) {
+            drop(delivery);
             return late(made);
         }
-        *slot = Slot::Filled(made);
+        *delivery = Delivery::Filled(made);
         filler.1.notify_one();
     }));
     let is_over = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
     let mut waited = Ok(());
-    while waited.is_ok() && matches!(*slot.0.lock(), Slot::Awaited) && !is_over() {
+    while waited.is_ok() && matches!(*delivery.0.lock(), Delivery::Awaited) && !is_over() {
         waited = wait(py, |slice| {
-            let slot_now = slot.0.lock();
-            if matches!(*slot_now, Slot::Awaited) {
-                slot.1.wait_until(slot_now, deadline.map_or(slice, |deadline| slice.min(deadline)));
+            let current = delivery.0.lock();
+            if matches!(*current, Delivery::Awaited) {
+                delivery.1.wait_until(current, deadline.map_or(slice, |deadline| slice.min(deadline)));
             }
         });
     }
-    let last = std::mem::replace(&mut *slot.0.lock(), Slot::Abandoned);
-    waited.map(|()| if let Slot::Filled(made) = last { Some(made) } else { None })
+    let last = std::mem::replace(&mut *delivery.0.lock(), Delivery::Abandoned);
+    waited.map(|()| if let Delivery::Filled(made) = last { Some(made) } else { None })
 }
 
 /// Waits without the interpreter, for at most a slice, then lets signal handlers run.

@@ -290,7 +290,7 @@ pub(crate) fn pack(
     payload.command(spec.words + args.len());
     payload.packed(&spec.packed);
     // A script is no value, nor is the name of one.
-    let scripts = usize::from(spec.runs_script());
+    let scripts = usize::from(form_of(&spec.name) == Form::Script);
     args.iter_borrowed()
         .enumerate()
         .try_for_each(|(index, arg)| argument::pack(payload, &spec.name, &arg, limit.filter(|_| index >= scripts)))

@@ -15,7 +15,8 @@ const REMEMBERED: usize = 16;
 /// The methods of a class as they were when the class was made.
 pub(crate) struct Seal {
     methods: Vec<(Py<PyString>, Py<PyAny>)>,
-    /// Classes that were found intact, each with its version tag at that time.
+    /// Classes that were found intact, each with its version tag at that time. Locked only by who holds the interpreter,
+    /// hence never at a fork.
     intact: Mutex<Vec<(usize, u32)>>,
 }
 

@@ -18,7 +18,7 @@ use crate::request::{self, Request};
 use crate::seal::{self, Seal};
 use crate::spec::{Merge, Sharding, Spec};
 use crate::spread::Shape;
-use crate::values::{Finder, Values, unexpected};
+use crate::values::{GetReply, Values, unexpected};
 
 /// What the shortcuts of all clients have in common.
 #[pyclass(frozen, module = "django_cachex._core")]
@@ -337,8 +337,8 @@ impl Shortcut {
 
     /// What makes values of raw replies to GET; `default` stands for a missing one.
     #[pyo3(signature = (default, /))]
-    fn finder(slf: Py<Self>, default: Py<PyAny>) -> Finder {
-        Finder::new(slf, default)
+    fn get_reply(slf: Py<Self>, default: Py<PyAny>) -> GetReply {
+        GetReply::new(slf, default)
     }
 
     /// The value of a raw reply to GET, or `default`.

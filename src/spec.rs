@@ -88,11 +88,6 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    /// Whether its first argument is a script or stands for one, as what EVAL and the like have in common tells.
-    pub(crate) fn runs_script(&self) -> bool {
-        matches!(self.keys, Keys::Numkeys)
-    }
-
     /// A command of one word that may be repeated.
     pub(crate) fn plain(name: &str, write: bool, keys: (i32, i32, i32), sharding: Sharding) -> Self {
         let mut packed = Payload::default();

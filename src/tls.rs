@@ -19,7 +19,7 @@ use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::SingleCertAndKey;
 
-pub(crate) use self::explain::explain;
+pub(crate) use self::explain::failure;
 use self::roots::Roots;
 use self::verifier::{Check, Verifier};
 use crate::errors::{Error, Kind};
@@ -55,7 +55,7 @@ enum Data {
     Bytes(Vec<u8>),
 }
 
-/// The options of API.md 5.2, without their prefix `ssl_`.
+/// The `ssl_*` options, without their prefix.
 #[derive(Default, PartialEq, Eq, Hash)]
 struct Options {
     ca_certs: Option<PathBuf>,

@@ -11,7 +11,7 @@ use crate::fork::{self, Listed};
 use crate::wire::Output;
 
 /// A file descriptor that is closed when dropped, except in a forked child: there it is the parent's, and
-/// [`fork::after_in_child`] has closed the child's copy already.
+/// [`fork::after_fork_in_child`] has closed the child's copy already.
 pub(crate) struct Socket {
     inner: ManuallyDrop<socket2::Socket>,
     generation: u64,
@@ -164,7 +164,7 @@ impl Transport {
         let mut waited = false;
         loop {
             match tls.reader().read(buffer) {
-                // The caller has to see how much of his time is left before he waits for the rest of a record.
+                // The caller has to see how much time is left before it waits for the rest of a record.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && waited => {
                     return Err(io::ErrorKind::Interrupted.into());
                 }

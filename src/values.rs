@@ -1,5 +1,4 @@
-//! A cache's keys, and its values out of stored data and back, without the Python methods between while these are as they
-//! were written.
+//! Makes a cache's keys and converts its values natively, as long as no method on the way is overridden or patched.
 
 use pyo3::exceptions::{PyReferenceError, PyValueError};
 use pyo3::prelude::*;
@@ -10,7 +9,7 @@ use crate::errors::{Error, Kind};
 use crate::imports::intern;
 use crate::shortcut::Shortcut;
 
-/// A cache's `make_and_validate_key`, `encode` and `decode`, without the methods between while these are as they were written.
+/// A cache's `make_and_validate_key`, `encode` and `decode`, natively as long as none of these is overridden or patched.
 #[pyclass(frozen, module = "django_cachex._core")]
 pub(crate) struct Values {
     shortcut: Py<Shortcut>,
@@ -107,19 +106,19 @@ impl Values {
 
 /// Makes values of raw replies to GET.
 #[pyclass(frozen, module = "django_cachex._core")]
-pub(crate) struct Finder {
+pub(crate) struct GetReply {
     shortcut: Py<Shortcut>,
     default: Py<PyAny>,
 }
 
-impl Finder {
+impl GetReply {
     pub(crate) fn new(shortcut: Py<Shortcut>, default: Py<PyAny>) -> Self {
         Self { shortcut, default }
     }
 }
 
 #[pymethods]
-impl Finder {
+impl GetReply {
     fn __call__<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.shortcut.get().found(data, self.default.bind(data.py()))
     }

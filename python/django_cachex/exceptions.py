@@ -147,7 +147,7 @@ class MasterNotFoundError(CacheConnectionError):
 
 
 class ClusterUnreachableError(CacheConnectionError):
-    """No start-up node of the cluster answers."""
+    """No node of the cluster answers, neither a start-up node nor another."""
 
 
 @_also("TimeoutError")

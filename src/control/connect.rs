@@ -120,10 +120,7 @@ async fn establish(
 }
 
 fn tls_failure(error: &io::Error) -> Error {
-    match tls::explain(error) {
-        Some(reason) => Error::new(Kind::Connection, format!("TLS failed: {reason}")),
-        None => Error::io("TLS failed", error),
-    }
+    tls::failure(error).unwrap_or_else(|| Error::io("TLS failed", error))
 }
 
 fn into_raw(stream: TcpStream) -> Result<RawSocket> {

@@ -182,9 +182,11 @@ fn meaning(refusal: Refusal, text: &[u8]) -> Option<Error> {
 
 /// With TLS 1.3 a server refuses a client certificate only when the handshake seems done: then it shows here.
 fn lost(error: &std::io::Error) -> Error {
-    match tls::explain(error) {
-        Some(reason) => Error::new(Kind::Connection, format!("TLS failed: {reason}")),
-        None if error.kind() == std::io::ErrorKind::UnexpectedEof => Error::closed(),
-        None => Error::io("connection lost", error),
-    }
+    tls::failure(error).unwrap_or_else(|| {
+        if error.kind() == std::io::ErrorKind::UnexpectedEof {
+            Error::closed()
+        } else {
+            Error::io("connection lost", error)
+        }
+    })
 }

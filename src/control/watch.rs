@@ -1,4 +1,4 @@
-//! Watches a socket for a loop that cannot (Windows' proactor has no `add_reader`).
+//! Watches a socket for a loop that cannot: one without `add_reader`.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};

@@ -63,7 +63,7 @@ impl Lease {
         event_loop.call_method(intern!(py, "call_later"), (delay.as_secs_f64(), callback), Some(&keywords)).map(drop)
     }
 
-    /// Fails whoever is over his deadline. A connection that is silent for too long is given up.
+    /// Fails the waiters whose deadline has passed. A connection that is silent for too long is given up.
     pub(super) fn expire(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) {
         let py = slf.py();
         let this = slf.get();

@@ -97,8 +97,8 @@ impl Lease {
         node.state().leases.add(event_loop, &lease, true)?;
         let keywords = PyDict::new(py);
         keywords.set_item(intern!(py, "context"), imports::new_context(py)?.call0()?)?;
-        let part = lease.getattr(intern!(py, "part"))?;
-        waiter.future.bind(py).call_method(intern!(py, "add_done_callback"), (part,), Some(&keywords))?;
+        let done = lease.getattr(intern!(py, "on_apart_done"))?;
+        waiter.future.bind(py).call_method(intern!(py, "add_done_callback"), (done,), Some(&keywords))?;
         Ok(lease)
     }
 
@@ -299,12 +299,12 @@ impl Lease {
             open.unsent = 0;
             match open.transport.send(&mut open.link.output) {
                 Ok(complete) => {
-                    let before = std::mem::replace(&mut open.writing, !complete);
-                    if before {
+                    let was_writing = std::mem::replace(&mut open.writing, !complete);
+                    if was_writing {
                         // The server takes what it is sent: a sign of life.
                         open.progress = Instant::now();
                     }
-                    if before != complete {
+                    if was_writing == open.writing {
                         return Ok(());
                     }
                     (open.transport.fd(), !complete, open.watch.is_some())
@@ -462,7 +462,7 @@ impl Lease {
     /// The request of a lease apart is over: the connection is somebody else's now, or, if its reply is still owed, closed,
     /// so that the server waits no longer.
     #[pyo3(signature = (_future, /))]
-    fn part(slf: &Bound<'_, Self>, _future: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn on_apart_done(slf: &Bound<'_, Self>, _future: &Bound<'_, PyAny>) -> PyResult<()> {
         contained(|| {
             let event_loop = imports::running_loop(slf.py())?.call0()?;
             let this = slf.get();

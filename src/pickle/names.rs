@@ -25,7 +25,8 @@ struct Kept {
     given: u64,
 }
 
-/// Nobody's at the moment; a reader takes them and puts them back, so that no lock is held while it works.
+/// Nobody's at the moment; a reader takes them and puts them back, so that no lock is held while it works. The lock is
+/// held only by who holds the interpreter, hence never at a fork.
 static NAMES: Mutex<Option<Names>> = Mutex::new(None);
 
 impl Names {

@@ -65,7 +65,7 @@ pub(super) fn parts<'py>(value: &Bound<'py, PyAny>, protocol: u8) -> Option<(Bou
 pub(super) fn is_customized(class: &Bound<'_, PyType>) -> bool {
     let py = class.py();
     let table = imports::dispatch_table(py).and_then(|table| table.contains(class));
-    // A class with a number of its own, of which hardly anybody has heard.
+    // Classes that `copyreg.add_extension` has given a number.
     let numbers = imports::extension_registry(py).and_then(PyAnyMethods::is_truthy);
     table.unwrap_or(true) || numbers.unwrap_or(true)
 }

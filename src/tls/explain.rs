@@ -3,10 +3,15 @@
 use std::error::Error as StdError;
 use std::io;
 
+use crate::errors::{Error as Failure, Kind};
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
-/// What rustls, somewhere inside `error`, has to say about the failure; `None` if TLS had no part in it.
-pub(crate) fn explain(error: &io::Error) -> Option<String> {
+/// The failure that rustls, somewhere inside `error`, tells of; `None` if TLS had no part in it.
+pub(crate) fn failure(error: &io::Error) -> Option<Failure> {
+    explain(error).map(|reason| Failure::new(Kind::Connection, format!("TLS failed: {reason}")))
+}
+
+fn explain(error: &io::Error) -> Option<String> {
     let mut cause: Option<&(dyn StdError + 'static)> = error.get_ref().map(|inner| inner as _);
     while let Some(inner) = cause {
         if let Some(found) = inner.downcast_ref::<Error>() {
@@ -40,7 +45,7 @@ fn describe(error: &Error) -> String {
             | PeerIncompatible::Tls12NotOfferedOrEnabled
             | PeerIncompatible::Tls13RequiredForQuic,
         ) => VERSION.to_owned(),
-        other => format!("TLS failed: {other}"),
+        other => other.to_string(),
     }
 }
 

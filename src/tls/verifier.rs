@@ -47,8 +47,8 @@ impl Verifier {
         reason.to_string() == "CaUsedAsEndEntity" && self.given.contains(shown)
     }
 
-    /// Without verification even a certificate that cannot be read will do. Nothing is lost: a stranger could have
-    /// shown one of his own that can be.
+    /// Without verification even a certificate that cannot be read will do. Nothing is lost: anybody could have shown one
+    /// that can be read.
     fn is_waived(&self, shown: &CertificateDer<'_>) -> bool {
         self.check == Check::Nothing && ParsedCertificate::try_from(shown).is_err()
     }

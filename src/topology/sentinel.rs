@@ -20,8 +20,8 @@ use crate::retry::Failure;
 const REFRESH: Duration = Duration::from_secs(60);
 /// The same while some replica cannot be read from, or the sentinel that would tell news is gone: that may be over soon.
 const SOON: Duration = Duration::from_secs(2);
-/// How long a sentinel that still names the old master is not believed, having told of another one. They tell each other
-/// every second or two.
+/// For how long after one sentinel has announced a new master the others are not believed if they still name the old one.
+/// They tell each other every second or two.
 const SPREADS: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
@@ -149,7 +149,7 @@ impl Topology for Sentinel {
 
 async fn search(known: Known, question: Arc<Question>) -> Result<Servers> {
     let found = search_once(&known, &question).await;
-    // Where all of them name whom one has deposed, he may be the master again.
+    // If all sentinels still name the server that one has announced as deposed, it may be the master again.
     if found.is_err() && question.deposed.swap(None).is_some() { search_once(&known, &question).await } else { found }
 }
 

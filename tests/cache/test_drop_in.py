@@ -270,7 +270,7 @@ def test_django_s_own_check_of_incr(cache: RedisCache) -> None:
     assert get_client.call_args.kwargs == {"write": True}
 
 
-# Second wave
+# Not there yet
 
 
 @pytest.mark.parametrize("name", ["lock", "alock", "semaphore", "asemaphore"])

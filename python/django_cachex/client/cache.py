@@ -520,7 +520,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         """Return an empty pipeline for async code; see ``pipeline``. It may be awaited, and gives itself."""
         return AsyncPipeline(self, transaction=transaction, version=version)
 
-    # Second wave
+    # Not there yet
 
     def lock(self, key: str, *args: Any, **kwargs: Any) -> Self:
         """Raise ``NotSupportedError``: locks come with a later release."""

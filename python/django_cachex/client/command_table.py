@@ -56,7 +56,7 @@ _STREAMS = {"XREAD": 0, "XREADGROUP": 3}
 LOOKED_AT = frozenset({"CLIENT", "SCRIPT", *_WAITS, *_STREAMS})
 
 
-# Whose pairs are lists of their own with RESP3, and stand one after the other with RESP2; and the other way round.
+# Replies whose pairs RESP3 sends as lists of two, and RESP2 one item after the other. `_UNPAIRED`: the reverse.
 PAIRED = frozenset({"HRANDFIELD", "ZDIFF", "ZINTER", "ZPOPMAX", "ZPOPMIN", "ZRANDMEMBER", "ZRANGE", "ZRANGEBYSCORE",
                     "ZREVRANGE", "ZREVRANGEBYSCORE", "ZUNION"})  # fmt: skip
 _UNPAIRED = frozenset(_STREAMS)

@@ -407,6 +407,7 @@ class KeyValueCacheClient[ClientT](
             KeyNotFoundError: the key does not exist.
             ResponseError: it holds no integer, or the sum exceeds 64 bits.
         """
+        # Not by the engine itself: Django's own tests see to it that `incr` asks for the client of the write server.
         client: Any = self.get_client(key, write=True)
         try:
             value = client.execute_command("EVALSHA", digest(strings.INCR), 1, key, delta)

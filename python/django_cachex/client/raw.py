@@ -30,8 +30,9 @@ __all__ = [
 class _Commands:
     """Makes commands out of names."""
 
-    # By nature (write or read) and name; append-only, so that threads may share it. More than any server has.
+    # More commands than any server has.
     _MOST_KNOWN = 1000
+    # By nature (write or read) and name; append-only, so that threads may share it.
     _known: ClassVar[tuple[dict[str, Spec], dict[str, Spec]]] = ({}, {})
 
     def __init__(self, engine: Engine, *, write: bool = True) -> None:

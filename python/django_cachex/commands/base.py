@@ -62,6 +62,8 @@ class Commands:
         """
         raise NotImplementedError
 
+    # Caches and pipelines have these natively; see `KeyValueCache._values_of`.
+
     def _encode(self, value: Any) -> int | bytes:
         return self.encode(value)
 

@@ -1,4 +1,4 @@
-//! Whatever the replies and however they arrive, everybody gets his own.
+//! Whatever the replies and however they arrive, every waiter gets its own.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
