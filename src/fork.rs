@@ -1,16 +1,15 @@
 //! What must not be shared with a forked child.
 //!
 //! The child closes its copies of the parent's sockets (no shutdown, no TLS close-notify: the conversation is the
-//! parent's) and everything else finds by the generation that it has to start anew. No lock is involved: one that is
-//! taken before a fork would be held while the interpreter runs other handlers, and may switch threads.
+//! parent's) and everything else finds by the generation that it has to start anew. It is the C library that tells us,
+//! not Python's `os.register_at_fork`: application servers written in C, as uWSGI, fork without a word to Python. No lock
+//! is involved, nor anything else that a signal handler must not do: that is what holds in a forked child.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
-
-use pyo3::prelude::*;
 
 /// Descriptors beyond this are not tracked; Linux allows a process so many unless it is told otherwise.
 const DESCRIPTORS: usize = 1 << 20;
@@ -69,7 +68,7 @@ fn place(fd: RawFd) -> Option<&'static AtomicU64> {
 
 /// Whether this process is being forked.
 fn is_under_way() -> bool {
-    // Nothing else calls one hook without the other, but if it did: better unprotected than waiting for ever.
+    // No handler is called without the other, but if it were: better unprotected than waiting for ever.
     OVER.load(Ordering::SeqCst) < BEGUN.load(Ordering::SeqCst)
 }
 
@@ -104,18 +103,26 @@ pub(crate) async fn listed<T: AsRawFd>(open: impl Fn() -> io::Result<T>) -> io::
     }
 }
 
-#[pyfunction]
-pub(crate) fn before_fork() {
+/// Has the C library call us at every fork.
+pub(crate) fn prepare() -> io::Result<()> {
+    // SAFETY: the handlers live as long as the process, for Python never unloads a module. They touch atomics, and in the
+    // child call `fstat` and `close`.
+    match unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) } {
+        0 => Ok(()),
+        number => Err(io::Error::from_raw_os_error(number)),
+    }
+}
+
+extern "C" fn before_fork() {
     BEGUN.fetch_add(1, Ordering::SeqCst);
 }
 
-#[pyfunction]
-pub(crate) fn after_fork_in_parent() {
+/// Called too when no child came about.
+extern "C" fn after_fork_in_parent() {
     OVER.fetch_add(1, Ordering::SeqCst);
 }
 
-#[pyfunction]
-pub(crate) fn after_fork_in_child() {
+extern "C" fn after_fork_in_child() {
     OVER.store(BEGUN.load(Ordering::SeqCst), Ordering::SeqCst);
     GENERATION.fetch_add(1, Ordering::Relaxed);
     for (fd, place) in SOCKETS.iter().enumerate().take(HIGHEST.load(Ordering::SeqCst) + 1) {

@@ -34,6 +34,7 @@ macro_rules! imports {
 
 imports! {
     running_loop = "asyncio"."get_running_loop";
+    invalid_state_error = "asyncio"."InvalidStateError";
     new_context = "contextvars"."Context";
     modules = "sys"."modules";
     decimal = "decimal"."Decimal";

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyModule};
+use pyo3::types::PyModule;
 
 use crate::batch::Batch;
 use crate::codec::Codec;
@@ -52,10 +52,5 @@ fn _core(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     looped::prepare(py);
     pickle::prepare(py)?;
     let _ = py.get_type::<GetReply>();
-    let hooks = PyDict::new(py);
-    hooks.set_item("before", wrap_pyfunction!(fork::before_fork, module)?)?;
-    hooks.set_item("after_in_parent", wrap_pyfunction!(fork::after_fork_in_parent, module)?)?;
-    hooks.set_item("after_in_child", wrap_pyfunction!(fork::after_fork_in_child, module)?)?;
-    PyModule::import(py, "os")?.getattr("register_at_fork")?.call((), Some(&hooks))?;
-    Ok(())
+    Ok(fork::prepare()?)
 }

@@ -105,10 +105,18 @@ impl State {
         stock
     }
 
-    /// An idle connection, the most recently used one first.
-    pub(crate) fn take_idle(&self, now: Instant) -> Option<Connection> {
+    /// An idle connection, the most recently used one first. What loops have left behind beyond `limit` is closed.
+    pub(crate) fn take_idle(&self, limit: Option<usize>, now: Instant) -> Option<Connection> {
         loop {
-            let taken = self.stock().idle.pop()?;
+            let (taken, surplus) = {
+                let mut stock = self.stock();
+                let taken = stock.idle.pop();
+                let kept = limit.unwrap_or(usize::MAX).saturating_sub(stock.borrowed);
+                let surplus = stock.idle.len().saturating_sub(kept);
+                (taken, stock.idle.drain(..surplus).collect::<Vec<_>>())
+            };
+            drop(surplus);
+            let taken = taken?;
             if taken.is_usable(now) {
                 return Some(taken);
             }
@@ -252,9 +260,17 @@ impl Node {
             async move {
                 let turn = if state.is_suspect() { Some(state.probe.lock().await) } else { None };
                 // Once one has succeeded nobody waits for the others.
-                let _turn = turn.filter(|_| state.is_suspect());
+                let turn = turn.filter(|_| state.is_suspect());
                 state.may_connect()?;
-                let made = control::connect(&config).await;
+                let mut connecting = std::pin::pin!(control::connect(&config));
+                // The application's hooks have no time limit: others need not wait for one that hangs.
+                let limit = config.connect_timeout.unwrap_or(Duration::MAX);
+                let made = if let Ok(made) = tokio::time::timeout(limit, &mut connecting).await {
+                    made
+                } else {
+                    drop(turn);
+                    connecting.await
+                };
                 match &made {
                     Ok(_) => {
                         state.connected();
@@ -323,7 +339,7 @@ impl Node {
     }
 
     fn obtain(self: &Arc<Self>, py: Python<'_>, state: &State, deadline: Option<Instant>) -> Result<Connection> {
-        match looped::take_idle(py, state) {
+        match looped::take_idle(py, &self.config, state) {
             Some(connection) => Ok(connection),
             None => self.connect_and_wait(py, deadline),
         }

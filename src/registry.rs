@@ -26,7 +26,8 @@ pub(crate) fn node(config: &Arc<Config>) -> Arc<Node> {
     }
     let made = Arc::new(Node::new(config.clone()));
     NODES.rcu(|nodes| {
-        let mut nodes = Vec::clone(nodes);
+        // Nodes that no settings, no loop and no cluster's table have any more go, and their idle connections with them.
+        let mut nodes: Vec<_> = nodes.iter().filter(|node| Arc::strong_count(node) > 1).cloned().collect();
         // Another thread may have been faster.
         if find(config, &nodes).is_none() {
             nodes.push(made.clone());

@@ -57,10 +57,16 @@ impl Lease {
             inner.alarm = Some(due);
         }
         let delay = due.saturating_duration_since(Instant::now()) + SLACK;
-        let keywords = PyDict::new(py);
-        keywords.set_item(intern!(py, "context"), imports::new_context(py)?.call0()?)?;
-        let callback = slf.getattr(intern!(py, "on_alarm"))?;
-        event_loop.call_method(intern!(py, "call_later"), (delay.as_secs_f64(), callback), Some(&keywords)).map(drop)
+        let set = || {
+            let keywords = PyDict::new(py);
+            keywords.set_item(intern!(py, "context"), imports::new_context(py)?.call0()?)?;
+            let callback = slf.getattr(intern!(py, "on_alarm"))?;
+            event_loop
+                .call_method(intern!(py, "call_later"), (delay.as_secs_f64(), callback), Some(&keywords))
+                .map(drop)
+        };
+        // What a signal handler has raised must not leave a timer that nobody has set.
+        set().inspect_err(|_| slf.get().inner.lock().alarm = None)
     }
 
     /// Fails the waiters whose deadline has passed. A connection that is silent for too long is given up.

@@ -15,6 +15,7 @@ use super::dispatch;
 use super::leases::take_idle;
 use super::open::Open;
 use super::waiter::Waiter;
+use super::wakeup::is_interruptible;
 use crate::control;
 use crate::control::Watch;
 use crate::errors::{Error, Kind, contained};
@@ -111,7 +112,7 @@ impl Lease {
     pub(super) fn accept(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>, waiter: Waiter) -> PyResult<()> {
         let this = slf.get();
         let deadline = waiter.deadline;
-        let check = if this.wants_check() { Some(Waiter::check(event_loop, &waiter)?) } else { None };
+        let check = if this.wants_check() { Some(Waiter::check(event_loop, waiter.topology.clone())?) } else { None };
         let next = {
             let mut inner = this.inner.lock();
             let Inner { phase, queue, flushing, .. } = &mut *inner;
@@ -169,24 +170,31 @@ impl Lease {
 
     /// Whether the connection has been idle for so long that it must be checked first.
     fn wants_check(&self) -> bool {
+        match &self.inner.lock().phase {
+            Phase::Open(open) => open.link.is_clean() && self.is_long(open.progress.elapsed()),
+            _ => false,
+        }
+    }
+
+    /// Whether a connection that has been idle for this time must be checked.
+    fn is_long(&self, idle: Duration) -> bool {
         let interval = self.node.config.health_check_interval;
-        !interval.is_zero()
-            && match &self.inner.lock().phase {
-                Phase::Open(open) => open.link.is_clean() && open.progress.elapsed() >= interval,
-                _ => false,
-            }
+        !interval.is_zero() && idle >= interval
     }
 
     fn schedule_flush(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
         let flush = slf.getattr(intern!(py, "flush"))?;
-        event_loop.call_method1(intern!(py, "call_soon"), (flush,)).map(drop)
+        event_loop.call_method1(intern!(py, "call_soon"), (flush,)).map(drop).inspect_err(|_| {
+            // What a signal handler has raised: the next request schedules it.
+            slf.get().inner.lock().flushing = false;
+        })
     }
 
     fn connect(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
         let this = slf.get();
-        if let Some(connection) = take_idle(py, &this.state) {
+        if let Some(connection) = take_idle(py, &this.node.config, &this.state) {
             return Self::attach(slf, event_loop, connection);
         }
         let lease = slf.clone().unbind();
@@ -215,7 +223,7 @@ impl Lease {
     fn attach(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>, connection: Connection) -> PyResult<()> {
         let py = slf.py();
         let this = slf.get();
-        let Connection { transport, link, .. } = connection;
+        let Connection { transport, link, used } = connection;
         let Some(link) = link.handover() else {
             Self::lose(slf, event_loop, &Error::closed());
             return Ok(());
@@ -235,9 +243,16 @@ impl Lease {
                 return Ok(());
             }
         };
-        let open = Open::new(link, transport, watch);
+        let mut open = Open::new(link, transport, watch);
+        let topology = this.inner.lock().queue.front().map(|waiter| waiter.topology.clone());
+        if let Some(topology) = topology.filter(|_| this.is_long(used.elapsed()))
+            && let Ok(check) = Waiter::check(event_loop, topology)
+        {
+            open.push(check);
+            open.checking = true;
+        }
         this.inner.lock().phase = Phase::Open(Box::new(open));
-        this.refill();
+        this.refill(py);
         Self::write(slf, event_loop)?;
         // The timer that was set while connecting knew nothing of replies.
         Self::set_alarm(slf, event_loop, None)
@@ -273,20 +288,38 @@ impl Lease {
         context.call_method1(intern!(py, "run"), (method, fd, slf.getattr(callback)?)).map(drop)
     }
 
-    /// Moves queued requests to the link, as far as they may be in flight; true if any was moved.
-    fn refill(&self) -> bool {
-        let mut inner = self.inner.lock();
-        let Inner { phase, queue, .. } = &mut *inner;
-        let Phase::Open(open) = phase else { return false };
-        open.checking &= open.link.in_flight() > 0;
-        if open.checking {
-            return false;
+    /// Moves queued requests to the link, as far as they may be in flight; true if any was moved. Those that nobody waits
+    /// for any more are not sent.
+    fn refill(&self, py: Python<'_>) -> bool {
+        let mut moved = false;
+        loop {
+            let next: Vec<_> = {
+                let mut inner = self.inner.lock();
+                let Inner { phase, queue, .. } = &mut *inner;
+                let Phase::Open(open) = phase else { return moved };
+                open.checking &= open.link.in_flight() > 0;
+                if open.checking {
+                    return moved;
+                }
+                let room = self.node.config.max_in_flight.saturating_sub(open.link.in_flight());
+                queue.drain(..room.min(queue.len())).collect()
+            };
+            if next.is_empty() {
+                return moved;
+            }
+            let wanted = next.into_iter().filter(|waiter| !waiter.is_done(py)).collect::<Vec<_>>();
+            let mut inner = self.inner.lock();
+            let Inner { phase, queue, .. } = &mut *inner;
+            let Phase::Open(open) = phase else {
+                // A `done` of the application's own has given the connection up.
+                wanted.into_iter().rev().for_each(|waiter| queue.push_front(waiter));
+                return moved;
+            };
+            moved |= !wanted.is_empty();
+            for waiter in wanted {
+                open.push(waiter);
+            }
         }
-        let room = self.node.config.max_in_flight.saturating_sub(open.link.in_flight()).min(queue.len());
-        for waiter in queue.drain(..room) {
-            open.push(waiter);
-        }
-        room > 0
     }
 
     /// Writes what is buffered; what the socket does not take is written when it is ready again.
@@ -355,10 +388,11 @@ impl Lease {
         let read = catch_unwind(AssertUnwindSafe(|| open.read(py, &this.node, drain, &mut done)))
             .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "internal failure while reading a reply")));
         this.inner.lock().phase = Phase::Open(open);
-        let refilled = this.refill();
+        let refilled = this.refill(py);
+        let interruptible = is_interruptible(event_loop);
         for (waiter, outcome) in done {
             match outcome {
-                Ok(value) => waiter.finish(py, Ok(value)),
+                Ok(value) => waiter.finish(py, Ok(value), interruptible),
                 Err(error) => waiter.fail(event_loop, &this.node, Failure::sent(error)),
             }
         }

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 
 use super::lease::Lease;
+use crate::config::Config;
 use crate::imports::intern;
 use crate::node::{Connection, State};
 use crate::sync::Mutex;
@@ -56,11 +57,11 @@ impl Leases {
 }
 
 /// An idle connection, if need be one of a loop that is closed or gone.
-pub(crate) fn take_idle(py: Python<'_>, state: &State) -> Option<Connection> {
+pub(crate) fn take_idle(py: Python<'_>, config: &Config, state: &State) -> Option<Connection> {
     let now = Instant::now();
-    state.take_idle(now).or_else(|| {
+    state.take_idle(config.max_connections, now).or_else(|| {
         sweep(py, state);
-        state.take_idle(now)
+        state.take_idle(config.max_connections, now)
     })
 }
 

@@ -11,6 +11,7 @@ mod lease;
 mod leases;
 mod open;
 mod waiter;
+mod wakeup;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,11 +32,12 @@ use found::{Chained, Found, when_found};
 use gather::Gather;
 use lease::Lease;
 use waiter::{Resend, Waiter};
+use wakeup::Wakeup;
 
 /// Makes the classes that are not in the module: at their first use a fork might come between.
 pub(crate) fn prepare(py: Python<'_>) {
     let _ = (py.get_type::<Chained>(), py.get_type::<Found>(), py.get_type::<Gather>());
-    let _ = (py.get_type::<Lease>(), py.get_type::<Resend>());
+    let _ = (py.get_type::<Lease>(), py.get_type::<Resend>(), py.get_type::<Wakeup>());
 }
 
 /// Gives up the running loop's connection to `node`.

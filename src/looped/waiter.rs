@@ -73,11 +73,11 @@ impl Waiter {
     }
 
     /// A PING that nobody waits for: its future is done from the start.
-    pub(super) fn check(event_loop: &Bound<'_, PyAny>, like: &Self) -> PyResult<Self> {
+    pub(super) fn check(event_loop: &Bound<'_, PyAny>, topology: Arc<dyn Topology>) -> PyResult<Self> {
         let py = event_loop.py();
         let future = event_loop.call_method0(intern!(py, "create_future"))?;
         future.call_method0(intern!(py, "cancel"))?;
-        Ok(Self::new(future.unbind(), Request::ping(), like.topology.clone(), None))
+        Ok(Self::new(future.unbind(), Request::ping(), topology, None))
     }
 
     pub(super) fn origin<'a>(&'a self, node: &'a Node) -> Origin<'a> {
@@ -89,22 +89,17 @@ impl Waiter {
     }
 
     /// Completes the future, unless its task was cancelled meanwhile: then the reply is dropped here.
-    pub(super) fn finish(&self, py: Python<'_>, outcome: Outcome) {
+    pub(super) fn finish(&self, py: Python<'_>, outcome: Outcome, interruptible: bool) {
         let outcome = match (&self.part, outcome) {
             (Some(part), Ok(value)) => return part.arrived(py, &value),
             (_, outcome) => outcome,
         };
-        let future = self.future.bind(py);
-        let told = match outcome {
-            Ok(value) => future.call_method1(intern!(py, "set_result"), (value,)),
+        let outcome = match outcome {
+            Ok(value) => Ok(value.into_bound(py)),
             Err(_) if self.is_done(py) => return,
-            Err(error) => future.call_method1(intern!(py, "set_exception"), (error.into_exception(py),)),
+            Err(error) => Err(error.into()),
         };
-        if let Err(error) = told
-            && !self.is_done(py)
-        {
-            error.write_unraisable(py, Some(future));
-        }
+        future::tell(self.future.bind(py), outcome, interruptible);
     }
 
     /// Tries again if that is allowed, else fails the future.
@@ -124,7 +119,7 @@ impl Waiter {
         let again = retry::again(&*topology, node, place, nature, &failure, &mut self.attempts, self.deadline);
         let Some(Again { delay, detour, search }) = again else {
             let error = self.origin(node).mark(failure.error);
-            return self.finish(py, Err(error));
+            return self.finish(py, Err(error), true);
         };
         self.detour = detour;
         self.values.clear();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,17 @@ def test_an_idle_connection_is_asked(
         time.sleep(2 * INTERVAL)
         assert call(cache.incr, "n") == 2 + number
         assert call(cache.get, "n") == 2 + number
+    assert pings(quiet) - before == 3
+    assert quiet.opened() == opened
+
+
+def test_one_that_another_loop_takes_over(make_cache: Callable[..., RedisCache], quiet: Server) -> None:
+    cache = make_cache(quiet.url, OPTIONS={"health_check_interval": INTERVAL})
+    asyncio.run(cache.aset("n", 1))
+    before, opened = pings(quiet), quiet.opened()
+    for number in range(3):
+        time.sleep(2 * INTERVAL)
+        assert asyncio.run(cache.aincr("n")) == 2 + number
     assert pings(quiet) - before == 3
     assert quiet.opened() == opened
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from django_cachex._core import AsyncBlockingConnectionPool, AsyncConnectionPool, BlockingConnectionPool, ConnectionPool
+from django_cachex.cache import RedisCache
 from django_cachex.exceptions import AuthenticationError, CacheTimeoutError, MaxConnectionsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from django_cachex.cache import RedisCache
     from tests.caller import Caller
     from tests.servers import Server
 
@@ -148,6 +148,63 @@ class Pool(ConnectionPool):
 @pytest.fixture
 def pool() -> type[Pool]:
     return type("Own", (Pool,), {"threads": [], "calls": [], "password": "one"})
+
+
+class Hanging(ConnectionPool):
+    """Hangs once it is told to."""
+
+    go_on: ClassVar[threading.Event]
+    hang: ClassVar[bool] = False
+
+    def on_connect(self, client: Any) -> None:
+        if type(self).hang:
+            type(self).hang = False
+            self.go_on.wait(60)
+
+
+def test_a_hook_that_hangs_holds_up_nobody_else(make_cache: Callable[..., RedisCache], paused: Server) -> None:
+    """Not even after trouble, when one caller at a time connects."""
+    pool: Any = type("Hanging", (Hanging,), {"go_on": threading.Event()})
+    cache = make_cache(paused.url, OPTIONS={"pool_class": pool, "socket_timeout": 0.3, "operation_timeout": 2})
+    cache.set("k", "v")
+    paused.suspend()
+    with pytest.raises(CacheTimeoutError):
+        cache.get("k")
+    paused.resume()
+    pool.hang = True
+    try:
+        with pytest.raises(CacheTimeoutError):
+            cache.get("k")
+        assert cache.get("k") == "v"
+    finally:
+        pool.go_on.set()
+
+
+def test_what_loops_leave_behind_is_limited_too(make_cache: Callable[..., RedisCache], paused: Server) -> None:
+    cache = make_cache(paused.url, OPTIONS={"max_connections": 3})
+    together = threading.Barrier(12, timeout=30)
+
+    async def use() -> None:
+        await cache.aset("k", 1)
+        together.wait()
+
+    with ThreadPoolExecutor(12) as threads:
+        list(threads.map(lambda _: asyncio.run(use()), range(12)))
+    assert cache.get("k") == 1
+    deadline = time.monotonic() + 10
+    while len(paused.clients()) > 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert 1 <= len(paused.clients()) <= 3
+
+
+def test_nobody_s_connections_are_closed(make_cache: Callable[..., RedisCache], paused: Server) -> None:
+    """Settings that no cache has any more, as those of a tenant that has left, keep no connection."""
+    for number in range(300):
+        cache = RedisCache(paused.url, {"OPTIONS": {"client_name": f"tenant-{number}"}})
+        assert cache.get("k") is None
+        del cache
+    # The last 256 are remembered: they may come back.
+    assert len(paused.clients()) < 290
 
 
 def locked(start_server: Callable[..., Server]) -> Server:

@@ -40,6 +40,18 @@ def test_during_traffic(start_server: Callable[..., Server], figure: Callable[[s
     }, errors
 
 
+def test_without_a_word_to_python(start_server: Callable[..., Server]) -> None:
+    """As uWSGI forks: Python's at-fork handlers do not run."""
+    server = start_server()
+    with start("c_fork", server.url, _CHILDREN, warnings="ignore") as program:
+        alarm = threading.Timer(60, program.kill)
+        alarm.start()
+        said, errors = program.communicate()
+        alarm.cancel()
+    assert program.returncode == 0, errors
+    assert json.loads(said) == {"codes": [0] * 2 * _CHILDREN, "wrong": [], "after": "value 0"}, errors
+
+
 def test_without_a_warning(server: Server) -> None:
     with start("quiet_fork", server.url) as program:
         said, errors = program.communicate(timeout=60)
