@@ -4,7 +4,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyOSError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -327,7 +327,7 @@ impl From<Error> for PyErr {
             if error.foreign
                 && let Cause::Python(cause) = &error.cause
             {
-                return cause.clone_ref(py);
+                return if Arc::strong_count(cause) == 1 { cause.clone_ref(py) } else { another(py, cause) };
             }
             let class = match class(py, error.kind) {
                 Ok(class) => class,
@@ -343,6 +343,24 @@ impl From<Error> for PyErr {
             made
         })
     }
+}
+
+/// An equal exception, for one of several callers. A traceback belongs to its exception: one that is raised to many would
+/// gather the frames of all of them, and show each the variables of the others.
+fn another(py: Python<'_>, error: &PyErr) -> PyErr {
+    let original = error.value(py);
+    let copied = || {
+        let copy = imports::shallow_copy(py)?.call1((original,))?;
+        if !copy.get_type().is(original.get_type()) {
+            return Err(PyTypeError::new_err("no copy"));
+        }
+        for name in ["__traceback__", "__context__", "__cause__", "__suppress_context__"] {
+            copy.setattr(name, original.getattr(name)?)?;
+        }
+        Ok(PyErr::from_value(copy))
+    };
+    // Those that cannot be copied, as their constructors take other arguments, are raised themselves.
+    copied().unwrap_or_else(|_| error.clone_ref(py))
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ imports! {
     invalid_state_error = "asyncio"."InvalidStateError";
     new_context = "contextvars"."Context";
     modules = "sys"."modules";
+    shallow_copy = "copy"."copy";
     decimal = "decimal"."Decimal";
     dispatch_table = "copyreg"."dispatch_table";
     extension_registry = "copyreg"."_extension_registry";

@@ -371,6 +371,10 @@ pub(crate) fn wait_for<T: Send + 'static>(
     start: impl FnOnce(Box<dyn FnOnce(T) + Send>),
     late: impl FnOnce(T) + Send + 'static,
 ) -> Result<Option<T>> {
+    if control::is_here() {
+        // Python's garbage collector runs in any thread, and with it the application's destructors.
+        return Err(Error::new(Kind::Connection, "no connection can be waited for in the thread that makes them"));
+    }
     let delivery = Arc::new((Mutex::new(Delivery::Awaited), Condvar::default()));
     let filler = delivery.clone();
     start(Box::new(move |made| {

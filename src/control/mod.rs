@@ -8,9 +8,11 @@ mod handshake;
 mod hooks;
 mod watch;
 
+use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -39,6 +41,17 @@ pub(crate) fn prepare() {
     LazyLock::force(&TASKS);
 }
 
+thread_local! {
+    /// Why this thread drops tasks that were never begun.
+    static REASON: RefCell<Option<Error>> = const { RefCell::new(None) };
+    static HERE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this is the control plane's thread, which must not wait for itself.
+pub(crate) fn is_here() -> bool {
+    HERE.try_with(Cell::get).unwrap_or(false)
+}
+
 /// Calls back exactly once: with an internal error if the task died of a panic.
 struct Completion<T, F: FnOnce(Result<T>)> {
     done: Option<F>,
@@ -56,7 +69,8 @@ impl<T, F: FnOnce(Result<T>)> Completion<T, F> {
 impl<T, F: FnOnce(Result<T>)> Drop for Completion<T, F> {
     fn drop(&mut self) {
         if let Some(done) = self.done.take() {
-            done(Err(Error::new(Kind::Internal, "internal failure of a background task")));
+            let reason = REASON.try_with(|reason| reason.borrow().clone()).unwrap_or_default();
+            done(Err(reason.unwrap_or_else(|| Error::new(Kind::Internal, "internal failure of a background task"))));
         }
     }
 }
@@ -89,18 +103,38 @@ fn enqueue(task: Task) {
     let _ = sender.send(task);
     *tasks = Some(sender);
     drop(tasks);
-    // Without a thread the receiver is dropped, which completes every task with an error. That may run Python code, so
-    // the lock is not held here.
-    if std::thread::Builder::new().name("django-cachex".to_owned()).spawn(move || run(receiver)).is_err() {
+    // Not in the thread's closure, or it would be dropped there before we know that there is no thread.
+    let receiver = Arc::new(Mutex::new(Some(receiver)));
+    let threads = receiver.clone();
+    let work = move || {
+        let receiver = threads.lock().take();
+        if let Some(receiver) = receiver {
+            run(receiver);
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("django-cachex".to_owned()).spawn(work) {
         process.1.lock().take();
+        let receiver = receiver.lock().take();
+        give_up(receiver, &error);
     }
 }
 
+/// Drops the tasks, which completes each of them with an error. That may run Python code: no lock is held here.
+fn give_up(receiver: Option<UnboundedReceiver<Task>>, error: &io::Error) {
+    REASON.set(Some(Error::io("connecting failed", error)));
+    drop(receiver);
+    REASON.set(None);
+}
+
 fn run(mut receiver: UnboundedReceiver<Task>) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().thread_keep_alive(LINGER).build()
-    else {
-        TASKS.get().1.lock().take();
-        return;
+    HERE.set(true);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().thread_keep_alive(LINGER).build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            TASKS.get().1.lock().take();
+            return give_up(Some(receiver), &error);
+        }
     };
     runtime.block_on(async {
         let mut running = JoinSet::new();

@@ -247,3 +247,19 @@ def test_endpoints_that_are_not_told(
     source, target, _ = cluster.primaries()
     cluster.reshard(20, source, target)
     works(cache, call)
+
+
+def test_each_caller_gets_an_exception_of_its_own(make_cache: Callable[..., Any], call: Caller) -> None:
+    """A traceback that callers share would show each the variables of the others."""
+
+    def remap(host: str, port: int) -> tuple[str, int]:
+        raise ValueError("no such host here")
+
+    cache = make_cache(OPTIONS={**LIMITS, "address_remap": remap})
+    raised = []
+    for _ in range(20):
+        with pytest.raises(ValueError, match="no such host here") as caught:
+            call(cache.get, "k")
+        raised.append(caught.value)
+        assert sum(entry.name == "test_each_caller_gets_an_exception_of_its_own" for entry in caught.traceback) == 1
+    assert len({*map(id, raised)}) == 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from tests.caller import Caller
 from tests.faults.figures import size
 from tests.faults.memory import resident
 from tests.faults.outcomes import SLACK, attempt, eventually, until_it_works
+from tests.faults.program import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,6 +242,15 @@ class TestIdle:
             for number, (call, cache) in enumerate(pairs):
                 assert call(cache.incr, f"n{number}") == 1
                 assert call(cache.get, f"n{number}") == 1
+
+
+def test_no_descriptor_is_left(server: Server) -> None:
+    """It is said what is lacking, as a connection error, and once there are some again it works."""
+    with start("descriptors", server.url) as program:
+        said, errors = program.communicate(timeout=60)
+    assert program.returncode == 0, errors
+    full = f"CacheConnectionError: connecting failed: Too many open files (GET at 127.0.0.1:{server.plain_port})"
+    assert json.loads(said) == [full, "1", full, "1"]
 
 
 class TestOverload:
