@@ -298,6 +298,52 @@ def test_keys_that_cannot_be_found_again(
     assert cache.reverse_key("anything") == "anything"
 
 
+def picky(key: str, prefix: str, version: Any) -> str:
+    if not key.startswith("app."):
+        raise ValueError("not one of ours")
+    return f"{prefix}:{version}:{key}"
+
+
+def test_a_key_function_that_refuses_keys(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    """What it does with others cannot be found out: nothing is deleted by guess."""
+    cache = make_cache(KEY_FUNCTION=picky)
+    call(cache.set, "app.k", 1)
+    calls: list[tuple[Any, ...]] = [
+        (cache.keys, "app.*"),
+        (cache.scan,),
+        (cache.delete_pattern, "app.*"),
+        (cache.clear_all_versions,),
+    ]
+    for method, *args in calls:
+        with pytest.raises(NotSupportedError) as caught:
+            call(method, *args)
+        assert isinstance(caught.value.__cause__, ValueError)
+    assert cache.reverse_key(cache.make_key("app.k")) == cache.make_key("app.k")
+    assert call(cache.get, "app.k") == 1
+
+
+class Tenant(RedisCache):
+    """Keys of a tenant, by the method that makes the keys of all commands."""
+
+    def make_and_validate_key(self, key: str, version: int | None = None) -> str:
+        return f"tenant|{super().make_and_validate_key(key, version=version)}"
+
+
+@pytest.mark.standalone("of a class of its own")
+def test_the_method_that_makes_all_keys(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    shared, cache = make_cache(), make_cache(backend=Tenant)
+    for each in (shared, cache):
+        call(each.set_many, {"a": 1, "b": 2})
+    call(cache.set, "c", 3, None, 2)
+    assert set(call(cache.keys)) == {"a", "b"}
+    assert set(call(cache.iter_keys, "[a]")) == {"a"}
+    assert cache.reverse_key(cache.make_and_validate_key("a")) == "a"
+    assert call(cache.delete_pattern, "a*") == 1
+    assert call(cache.get_many, ["a", "b"]) == {"b": 2}
+    assert call(cache.clear_all_versions) == 2
+    assert call(shared.get_many, ["a", "b"]) == {"a": 1, "b": 2}
+
+
 @pytest.mark.parametrize(
     ("pattern", "closed"),
     [

@@ -132,6 +132,13 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         """Return the made key; warn with ``CacheKeyWarning`` if memcached would refuse it."""
         return _KEYS.make_and_validate(self, key, version)
 
+    def _probe(self, key: str, version: int | None) -> str:
+        """Return what commands make of a stand-in for a key; nobody is warned of those."""
+        make = self.make_and_validate_key
+        if getattr(make, "__func__", None) is _MAKE_AND_VALIDATE:
+            return str(self.make_key(key, version=version))
+        return make(key, version=version)
+
     def _read_server(self) -> int:
         return self._cache._read_server()  # noqa: SLF001 - of this package
 
@@ -540,6 +547,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
 
 
 # To tell whether they are overridden or patched, on a class or on an instance.
+_MAKE_AND_VALIDATE = KeyValueCache.make_and_validate_key
 _ENCODE, _DECODE = KeyValueCache.encode, KeyValueCache.decode
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django_cachex.exceptions import NotSupportedError
 
@@ -57,7 +57,7 @@ class KeyLayout:
 
     if TYPE_CHECKING:
 
-        def make_key(self, key: Any, version: Any = None) -> str:
+        def _probe(self, key: str, version: int | None) -> str:
             """Return the made key."""
 
     def make_pattern(self, pattern: str, version: int | None = None) -> str:
@@ -68,7 +68,7 @@ class KeyLayout:
             version: the keys' version.
 
         Raises:
-            NotSupportedError: the key function does not keep the user's key as it is.
+            NotSupportedError: the key function does not keep the user's key as it is, or refuses some keys.
         """
         before, after = self._parts("make_pattern", version)
         return f"{_literal(before)}{_closed(pattern) if after else pattern}{_literal(after)}"
@@ -79,8 +79,13 @@ class KeyLayout:
         Raises:
             NotSupportedError: the key function does not keep it as it is, or puts something else around each.
         """
-        before, found, after = self.make_key(_KEY, version=version).partition(_KEY)
-        if not found or _KEY in after or self.make_key(_OTHER_KEY, version=version) != f"{before}{_OTHER_KEY}{after}":
+        try:
+            before, found, after = self._probe(_KEY, version).partition(_KEY)
+            other = self._probe(_OTHER_KEY, version)
+        except Exception as error:
+            # It does not take any key.
+            raise NotSupportedError(what, type(self).__name__) from error
+        if not found or _KEY in after or other != f"{before}{_OTHER_KEY}{after}":
             raise NotSupportedError(what, type(self).__name__)
         return before, after
 
@@ -111,13 +116,8 @@ class KeyLayout:
         Raises:
             NotSupportedError: that cannot be told.
         """
-        try:
-            before, after = self._parts("make_pattern", _VERSION)
-            other = self._parts("make_pattern", _VERSION + 1)
-        except NotSupportedError:
-            raise
-        except Exception as error:
-            raise NotSupportedError("clear_all_versions", type(self).__name__) from error
+        before, after = self._parts("make_pattern", _VERSION)
+        other = self._parts("make_pattern", _VERSION + 1)
         found = before.split(str(_VERSION)), after.split(str(_VERSION))
         if other != tuple(str(_VERSION + 1).join(parts) for parts in found):
             # It is in there, but written in another way.
