@@ -145,7 +145,12 @@ impl Codec {
         let mut last = None;
         for serializer in &self.serializers {
             let read = if serializer.pickle.is_some() {
-                if let Some(value) = payload.cast::<PyBytes>().ok().and_then(|data| pickle::read(py, data.as_bytes())) {
+                let bytes = payload.cast::<PyBytes>().map(PyBytesMethods::as_bytes).unwrap_or_default();
+                if let Some(value) = pickle::read(py, bytes) {
+                    return Ok(value);
+                }
+                // What somebody else has compressed may be digits.
+                if let Some(value) = integer(py, bytes)? {
                     return Ok(value);
                 }
                 let read = imports::pickle_loads(py)?.call1((payload,));

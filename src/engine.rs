@@ -8,6 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
+use crate::argument;
 use crate::batch::Batch;
 use crate::command::{Command, refusal};
 use crate::config::{Config, Hook, Server};
@@ -17,6 +18,7 @@ use crate::retry::Attempts;
 use crate::spec::{Merge, Sharding, Spec};
 use crate::spread::{Cursor, Shape, Spread};
 use crate::topology::{Cluster, ClusterOptions, Detour, Sentinel, Standalone, Topology};
+use crate::wire::Payload;
 use crate::{blocking, config, looped, node, registry, retry};
 
 /// Sends commands to the servers of one set of settings. Holds no connection and no state of its own.
@@ -215,6 +217,16 @@ impl Engine {
     }
 }
 
+/// The number that an argument is to a server, `None` if it is none.
+fn number(spec: &Spec, arg: &Bound<'_, PyAny>) -> PyResult<Option<u128>> {
+    let mut payload = Payload::default();
+    argument::pack(&mut payload, &spec.name, arg, None)?;
+    // Behind its length.
+    let packed = payload.into_bytes();
+    let word = packed.split(|byte| *byte == b'\n').nth(1).and_then(|line| line.strip_suffix(b"\r"));
+    Ok(word.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()))
+}
+
 impl Engine {
     fn deadline(&self, now: Instant) -> Option<Instant> {
         self.config.operation_timeout.map(|limit| now + limit)
@@ -253,8 +265,8 @@ impl Engine {
                     let names = nodes.iter().map(|node| node.config.name.clone()).collect();
                     return Ok(Parts::Several(batch, Shape::Everywhere(names)));
                 }
-                let number = args.get_item(0)?.extract::<u128>().ok();
-                let cursor = Cursor::of(number, &primaries).map_err(|error| error.during(&spec.name))?;
+                let cursor = Cursor::of(number(spec, &args.get_item(0)?)?, &primaries)
+                    .map_err(|error| error.during(&spec.name))?;
                 let low = cursor.low.into_pyobject(py)?.into_any();
                 let words: Vec<_> = std::iter::once(low).chain(args.iter().skip(1)).collect();
                 batch.everywhere(spec, &PyTuple::new(py, words)?, merge, vec![primaries[cursor.index].0.clone()])?;

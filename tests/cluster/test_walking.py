@@ -60,6 +60,18 @@ def test_scan(cache: RedisClusterCache, filled: set[str], call: Caller, count: i
     assert max(cursors) > 2**63, "a cursor tells the node, too"
 
 
+@pytest.mark.parametrize("kind", [str, lambda cursor: str(cursor).encode()], ids=["str", "bytes"])
+def test_a_cursor_that_was_text(cache: RedisClusterCache, filled: set[str], call: Caller, kind: Any) -> None:
+    """As it comes back out of a URL, or out of JSON."""
+    cursor, found = 0, set()
+    while True:
+        cursor, keys = call(cache.scan, kind(cursor))
+        found |= set(keys)
+        if cursor == 0:
+            break
+    assert found == filled
+
+
 def test_cursors_of_different_walks(cache: RedisClusterCache, filled: set[str], call: Caller) -> None:
     """A cursor is a value: it may be kept, used twice, and handed to another cache object."""
     pages: dict[int, set[str]] = {}

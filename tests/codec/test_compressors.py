@@ -29,6 +29,8 @@ from django_cachex.compressors.zlib import ZlibCompressor
 from django_cachex.compressors.zstd import ZstdCompressor
 from django_cachex.exceptions import CompressorError, SerializerError, ValueTooLargeError
 from django_cachex.serializers.json import JsonSerializer
+from django_cachex.serializers.pickle import PickleSerializer
+from django_cachex.serializers.signed import SignedPickleSerializer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -362,6 +364,13 @@ def test_what_is_compressed_already_comes_back(compressor: type[NativeCompressor
             for compressors in (compressor, [compressor, *ALL], [*ALL, compressor]):
                 cache = backend(compressor=compressors, serializer=Plain)
                 assert cache.decode(cache.encode(value)) == value
+
+
+@pytest.mark.parametrize("compressor", ALL)
+def test_digits_that_somebody_else_has_compressed(compressor: type[NativeCompressor]) -> None:
+    packed = compressor(min_length=0).compress(b"123")
+    for serializer in (PickleSerializer, [SignedPickleSerializer, PickleSerializer], JsonSerializer):
+        assert backend(compressor=compressor, serializer=serializer).decode(packed) == 123
 
 
 # Threads

@@ -116,8 +116,9 @@ class KeyLayout:
         Raises:
             NotSupportedError: that cannot be told.
         """
-        before, after = self._parts("make_pattern", _VERSION)
-        other = self._parts("make_pattern", _VERSION + 1)
+        self._parts("make_pattern", None)
+        before, after = self._parts("clear_all_versions", _VERSION)
+        other = self._parts("clear_all_versions", _VERSION + 1)
         found = before.split(str(_VERSION)), after.split(str(_VERSION))
         if other != tuple(str(_VERSION + 1).join(parts) for parts in found):
             # It is in there, but written in another way.
