@@ -12,14 +12,14 @@ use crate::argument;
 use crate::batch::Batch;
 use crate::command::{Command, refusal};
 use crate::config::{Config, Hook, Server};
-use crate::errors::{Error, guarded};
+use crate::errors::guarded;
 use crate::request::Request;
 use crate::retry::Attempts;
 use crate::spec::{Merge, Sharding, Spec};
 use crate::spread::{Cursor, Shape, Spread};
 use crate::topology::{Cluster, ClusterOptions, Detour, Sentinel, Standalone, Topology};
 use crate::wire::Payload;
-use crate::{blocking, config, looped, node, registry, retry};
+use crate::{blocking, config, looped, node, registry, retry, topology};
 
 /// Sends commands to the servers of one set of settings. Holds no connection and no state of its own.
 #[pyclass(frozen, module = "django_cachex._core")]
@@ -327,8 +327,7 @@ impl Engine {
     /// Finds the servers, for `command`.
     fn find(&self, py: Python<'_>, command: &Arc<str>, deadline: Option<Instant>) -> PyResult<()> {
         let found = node::wait_for(py, deadline, |done| self.topology.find(done), drop)?;
-        let late = || Err(Error::timeout("the servers were not found in time", None));
-        found.unwrap_or_else(late).map_err(|error| error.during(command).into())
+        found.unwrap_or_else(|| Err(topology::late())).map_err(|error| error.during(command).into())
     }
 
     /// Sends `outgoing` and waits for its result.

@@ -316,7 +316,8 @@ fn without_quotations(mut text: String) -> String {
     text
 }
 
-fn plain(error: &io::Error) -> String {
+/// What the system says, without its number.
+pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }

@@ -1,4 +1,4 @@
-//! The native core of django-cachex. ARCHITECTURE.md says what each file does.
+//! The native core of django-cachex. ARCHITECTURE.md says what is where.
 
 pub mod compression;
 pub mod wire;

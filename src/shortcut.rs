@@ -16,7 +16,7 @@ use crate::imports::intern;
 use crate::keys::KeyMaker;
 use crate::request::{self, Request};
 use crate::seal::{self, Seal};
-use crate::spec::{Merge, Sharding, Spec};
+use crate::spec::{Merge, Spec};
 use crate::spread::Shape;
 use crate::values::{GetReply, Values, unexpected};
 
@@ -44,9 +44,18 @@ struct Way {
 
 #[pymethods]
 impl Shortcuts {
-    /// The classes are those that define the methods which a shortcut stands for.
+    /// The classes are those that define the methods which a shortcut stands for, the specs what these send.
     #[new]
-    fn new(keys: Py<KeyMaker>, cache: &Bound<'_, PyType>, client: &Bound<'_, PyType>) -> PyResult<Self> {
+    #[pyo3(signature = (keys, cache, client, *, get, set, mget, mset))]
+    fn new(
+        keys: Py<KeyMaker>,
+        cache: &Bound<'_, PyType>,
+        client: &Bound<'_, PyType>,
+        get: &Bound<'_, Spec>,
+        set: &Bound<'_, Spec>,
+        mget: &Bound<'_, Spec>,
+        mset: &Bound<'_, Spec>,
+    ) -> PyResult<Self> {
         let keys_made = ["make_and_validate_key", "make_key", "validate_key"];
         let way = |names: [&str; 3]| {
             let [method, twin, coder] = names;
@@ -65,10 +74,10 @@ impl Shortcuts {
             getting_many: way(["get_many", "aget_many", "decode"])?,
             setting_many: way(["set_many", "aset_many", "encode"])?,
             values: Way { cache: Seal::new(cache, &coded)?, client: Seal::new(client, &coded)? },
-            get: Spec::plain("GET", false, (1, 1, 1), Sharding::OneSlot),
-            set: Spec::plain("SET", true, (1, 1, 1), Sharding::OneSlot),
-            mget: Spec::plain("MGET", false, (1, -1, 1), Sharding::Split(Merge::List)),
-            mset: Spec::plain("MSET", true, (1, -1, 2), Sharding::Split(Merge::Done)),
+            get: get.get().clone(),
+            set: set.get().clone(),
+            mget: mget.get().clone(),
+            mset: mset.get().clone(),
         })
     }
 

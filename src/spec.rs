@@ -11,6 +11,7 @@ use crate::slots;
 use crate::wire::Payload;
 
 /// Where a command's keys stand.
+#[derive(Clone)]
 enum Keys {
     /// First key, last key (negative: from the end) and step, as COMMAND INFO gives them; the name is position 0.
     Range(i32, i32, i32),
@@ -75,6 +76,7 @@ impl Slots {
 
 /// A command's name and nature: which server it goes to, where its keys are, and whether it may be sent twice.
 #[pyclass(frozen, module = "django_cachex._core")]
+#[derive(Clone)]
 pub(crate) struct Spec {
     pub(crate) name: Arc<str>,
     pub(crate) packed: Vec<u8>,
@@ -88,14 +90,6 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    /// A command of one word that may be repeated.
-    pub(crate) fn plain(name: &str, write: bool, keys: (i32, i32, i32), sharding: Sharding) -> Self {
-        let mut packed = Payload::default();
-        packed.word(name.as_bytes());
-        let keys = Keys::Range(keys.0, keys.1, keys.2);
-        Self { name: name.into(), packed: packed.into_bytes(), words: 1, write, repeatable: true, sharding, keys }
-    }
-
     /// Which of `args` are keys.
     pub(crate) fn key_positions(&self, args: &Bound<'_, PyTuple>) -> PyResult<Vec<usize>> {
         let count = args.len();

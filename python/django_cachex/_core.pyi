@@ -223,7 +223,17 @@ class KeyMaker:
 
 @final
 class Shortcuts:
-    def __new__(cls, keys: KeyMaker, cache: type[BaseCache], client: type[Any]) -> Shortcuts: ...
+    def __new__(
+        cls,
+        keys: KeyMaker,
+        cache: type[BaseCache],
+        client: type[Any],
+        *,
+        get: Spec,
+        set: Spec,
+        mget: Spec,
+        mset: Spec,
+    ) -> Shortcuts: ...
     def of(self, client: object, engine: Engine, async_engine: Engine, codec: Codec) -> Shortcut: ...
 
 @final

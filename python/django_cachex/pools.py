@@ -1,7 +1,7 @@
 """Pool handles: what one server's connections are made of, and the classes that ``OPTIONS`` may name for them.
 
 A handle is cheap and owns no socket. It describes a server to the engine, which keeps one set of sockets per
-description and process, however many handles there are.
+description and process, however many handles there are: the pool itself is in ``src/node.rs``.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ use super::future;
 use crate::errors::{Error, Result, contained};
 use crate::imports::{self, intern};
 use crate::sync::Mutex;
-use crate::topology::Topology;
+use crate::topology::{self, Topology};
 
 /// Told of the end of a search, on the loop: goes on, or fails the future.
 #[pyclass(frozen, module = "django_cachex._core")]
@@ -51,7 +51,7 @@ impl Found {
 
     /// The time is up.
     fn late(&self, py: Python<'_>) {
-        self.fail(py, Error::timeout("the servers were not found in time", None));
+        self.fail(py, topology::late());
     }
 
     // The signature is PyO3's.

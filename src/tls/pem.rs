@@ -1,13 +1,14 @@
 //! PEM files: what OpenSSL writes, and what other tools make of it.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 
 use super::Refusal;
+use crate::errors;
 
 /// The system's whole bundle has 0.2 MB; more than this is a mistake such as a device.
 const MAX_BYTES: u64 = 16 << 20;
@@ -16,16 +17,11 @@ pub(super) fn read(option: &str, path: &Path) -> Result<Vec<u8>, Refusal> {
     read_file(path).map_err(|reason| Refusal::of_file(option, path, reason))
 }
 
-/// What the system says, without its number.
-pub(super) fn reason(error: &io::Error) -> String {
-    error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
-}
-
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| reason(&error))?;
+        .map_err(|error| errors::plain(&error))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err("too large to be a certificate or key".to_owned());
     }

@@ -10,6 +10,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::verifier::Check;
 use super::{Options, Refusal, pem};
+use crate::errors;
 
 pub(super) struct Roots {
     pub(super) store: Arc<RootCertStore>,
@@ -71,7 +72,7 @@ fn parse(data: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 /// lead to the same files, and a directory without the links works as well.
 fn read_directory(directory: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let mut files: Vec<_> = fs::read_dir(directory)
-        .map_err(|error| pem::reason(&error))?
+        .map_err(|error| errors::plain(&error))?
         .filter_map(|entry| fs::canonicalize(entry.ok()?.path()).ok())
         .filter(|path| path.is_file())
         .collect();

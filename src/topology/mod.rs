@@ -76,6 +76,11 @@ pub(crate) trait Topology: Send + Sync {
     }
 }
 
+/// What a caller is told whose time is over while the servers are searched for.
+pub(crate) fn late() -> Error {
+    Error::timeout("the servers were not found in time", None)
+}
+
 /// What a server says that refuses to tell what it knows.
 fn refused(kind: Kind, text: &str) -> Error {
     let mut error = Error::reply(text.as_bytes());

@@ -18,6 +18,7 @@ from django_cachex.client.default import KeyValueCacheClient, RedisCacheClient, 
 from django_cachex.client.layout import KeyLayout
 from django_cachex.client.pipeline import AsyncPipeline, Pipeline
 from django_cachex.client.sentinel import RedisSentinelCacheClient, ValkeySentinelCacheClient
+from django_cachex.commands import strings
 from django_cachex.commands.command import Direct
 from django_cachex.commands.hashes import HashCommands
 from django_cachex.commands.keys import KeyCommands
@@ -551,7 +552,9 @@ _MAKE_AND_VALIDATE = KeyValueCache.make_and_validate_key
 _ENCODE, _DECODE = KeyValueCache.encode, KeyValueCache.decode
 
 
-_SHORTCUTS = _core.Shortcuts(_KEYS, KeyValueCache, KeyValueCacheClient)
+_SHORTCUTS = _core.Shortcuts(
+    _KEYS, KeyValueCache, KeyValueCacheClient, get=strings.GET, set=strings.SET, mget=strings.MGET, mset=strings.MSET
+)
 
 
 class RedisCache(KeyValueCache[RedisCacheClient]):

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-class _Commands:
+class _RawCommands:
     """Makes commands out of names."""
 
     # More commands than any server has.
@@ -56,7 +56,7 @@ class _Commands:
         return spec, None
 
 
-class Redis(_Commands):
+class Redis(_RawCommands):
     """A client of one server of a cache.
 
     Every public attribute that is not listed here is the command of that name: ``client.publish("ch", "m")`` is
@@ -118,7 +118,7 @@ class BoundClient(Redis):
         return self._connection.call(Spec(name, write=True, repeatable=False, keys=(0, 0, 0)), args)
 
 
-class AsyncRedis(_Commands):
+class AsyncRedis(_RawCommands):
     """As ``Redis``, with coroutines for methods."""
 
     async def execute_command(self, name: str, *args: Any) -> Any:

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from django_cachex.commands.overloads import Overloaded, Twin
 
 __all__ = [
-    "Batch",
     "Built",
     "Command",
     "Direct",
     "EngineOf",
+    "Items",
     "NotOnPipelines",
     "Queued",
     "Steps",
@@ -64,14 +64,14 @@ class Transaction[R]:
         self.spread = spread
 
 
-class Batch[T](list[T]):
+class Items[T](list[T]):
     """Items that a ``@stream`` hands out; its other yields are commands."""
 
 
 type EngineOf = staticmethod[[Any], Engine]
 type Built[R] = Command[R] | Transaction[R]
 type Steps[R] = Generator[Built[Any], Any, R]
-type Stream[T] = Generator[Built[Any] | Batch[T], Any, None]
+type Stream[T] = Generator[Built[Any] | Items[T], Any, None]
 
 
 class Direct:
@@ -277,7 +277,7 @@ def stream[**P, T](build: Callable[Concatenate[Any, P], Stream[T]]) -> Unqueued[
         def call(self: Any, *args: Any, **kwargs: Any) -> Generator[Any]:
             stage = _Stage(build(self, *args, **kwargs))
             while stage.goes_on():
-                if isinstance(stage.wanted, Batch):
+                if isinstance(stage.wanted, Items):
                     yield from stage.wanted
                     continue
                 with stage:
@@ -327,7 +327,7 @@ def astream[**P, T](sync: Unqueued[P, Generator[T]]) -> Unqueued[P, AsyncGenerat
         async def call(self: Any, *args: Any, **kwargs: Any) -> AsyncGenerator[Any]:
             stage = _Stage(build(self, *args, **kwargs))
             while stage.goes_on():
-                if isinstance(stage.wanted, Batch):
+                if isinstance(stage.wanted, Items):
                     for item in stage.wanted:
                         yield item
                     continue

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django_cachex._core import Spec
 from django_cachex.commands.base import Commands
-from django_cachex.commands.command import Batch, Command, aio, astream, command, steps, stream
+from django_cachex.commands.command import Command, Items, aio, astream, command, steps, stream
 from django_cachex.commands.replies import done, flag, integer, items, page, text
 from django_cachex.exceptions import KeyNotFoundError
 from django_cachex.types import KeyType
@@ -80,7 +80,7 @@ class KeyCommands(Commands):
         cursor = 0
         while True:
             cursor, keys = yield _scan(cursor, glob, itersize or ITERSIZE, at=server)
-            yield Batch(self._user_keys(keys, version))
+            yield Items(self._user_keys(keys, version))
             if not cursor:
                 return
 

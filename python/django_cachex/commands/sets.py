@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django_cachex._core import Spec
 from django_cachex.commands.arguments import as_keys
 from django_cachex.commands.base import Commands
-from django_cachex.commands.command import Batch, Command, aio, astream, command, stream
+from django_cachex.commands.command import Command, Items, aio, astream, command, stream
 from django_cachex.commands.overloads import popping, taking
 from django_cachex.commands.replies import flag, integer, items, page
 
@@ -269,7 +269,7 @@ class SetCommands(Commands):
         cursor = 0
         while True:
             cursor, found = yield Command(page, made, cursor, *choice, spec=_SSCAN, at=server)
-            yield Batch(self._values(found))
+            yield Items(self._values(found))
             if not cursor:
                 return
 

@@ -15,8 +15,8 @@ from django_cachex.exceptions import KeyNotFoundError, ResponseError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["DEL", "EXISTS", "GET", "INCR", "INCRBY", "MGET", "MSET", "add", "delete_many", "get_many", "plain_set",
-           "set_if", "set_many", "summed", "touch"]  # fmt: skip
+__all__ = ["DEL", "EXISTS", "GET", "INCR", "INCRBY", "MGET", "MSET", "SET", "add", "delete_many", "get_many",
+           "plain_set", "set_if", "set_many", "summed", "touch"]  # fmt: skip
 
 type Stored = int | bytes
 
@@ -25,7 +25,7 @@ DEL = Spec("DEL", write=True, repeatable=True, keys=(1, -1, 1), split="sum")
 # "Does it exist?" for a decision on what to write: a replica may lag behind.
 EXISTS = Spec("EXISTS", write=True, repeatable=True, keys=(1, -1, 1), split="sum")
 INCRBY = Spec("INCRBY", write=True)
-_SET = Spec("SET", write=True, repeatable=True)
+SET = Spec("SET", write=True, repeatable=True)
 MGET = Spec("MGET", write=False, keys=(1, -1, 1), split="list")
 MSET = Spec("MSET", write=True, repeatable=True, keys=(1, -1, 2), split="done")
 _PERSIST = Spec("PERSIST", write=True)
@@ -45,8 +45,8 @@ return redis.call('GET', KEYS[1])
 def plain_set(key: str, stored: Stored, timeout: int | None) -> tuple[Spec, tuple[Any, ...]]:
     """Return what stores a value; a timeout of zero or less deletes the key."""
     if timeout is None:
-        return _SET, (key, stored)
-    return (_SET, (key, stored, "EX", timeout)) if timeout > 0 else (DEL, (key,))
+        return SET, (key, stored)
+    return (SET, (key, stored, "EX", timeout)) if timeout > 0 else (DEL, (key,))
 
 
 def add(key: str, stored: Stored, timeout: int | None) -> Command[bool]:
@@ -102,7 +102,7 @@ def set_many(stored: Mapping[str, Stored], timeout: int | None) -> Command[bool]
         return Command(done, *(word for pair in stored.items() for word in pair), spec=MSET)
     if timeout <= 0:
         return Command(done, *stored, spec=DEL)
-    commands = [(_SET, (key, value, "EX", timeout)) for key, value in stored.items()]
+    commands = [(SET, (key, value, "EX", timeout)) for key, value in stored.items()]
     return Transaction(done, commands, spread=True)
 
 
