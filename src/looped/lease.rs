@@ -9,21 +9,19 @@ use pyo3::PyTraverseError;
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::PyDict;
 
 use super::dispatch;
 use super::leases::take_idle;
 use super::open::Open;
+use super::socket::unregister;
 use super::waiter::Waiter;
 use super::wakeup::is_interruptible;
-use crate::control;
-use crate::control::Watch;
 use crate::errors::{Error, Kind, contained};
 use crate::imports::{self, intern};
 use crate::node::{Connection, FRESH, Node, State};
 use crate::retry::Failure;
 use crate::sync::Mutex;
-use crate::transport::Transport;
 
 /// So many unsent requests are sent at once, plus one for every so many in flight: the server works on them while the
 /// loop goes on making others. A larger crowd needs fewer, larger writes.
@@ -258,36 +256,6 @@ impl Lease {
         Self::set_alarm(slf, event_loop, None)
     }
 
-    /// Has the control plane watch the socket for a loop that cannot.
-    fn watch(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>, transport: &Transport) -> Result<Watch, Error> {
-        let lease = slf.clone().unbind();
-        // Nothing but the loop's owner may keep it alive.
-        let event_loop = PyWeakrefReference::new(event_loop).map_err(Error::foreign)?.unbind();
-        let tell = move || {
-            let told = Python::try_attach(|py| {
-                let event_loop = event_loop.bind(py).upgrade()?;
-                let callback = lease.bind(py).getattr(intern!(py, "on_readable")).ok()?;
-                event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (callback,)).map(drop).ok()
-            });
-            told.flatten().is_some()
-        };
-        control::watch(transport, tell).map_err(|error| Error::io("watching the connection failed", &error))
-    }
-
-    /// Registers a callback in an empty context: else the first request's context would live, and be seen, for ever.
-    fn register(
-        slf: &Bound<'_, Self>,
-        event_loop: &Bound<'_, PyAny>,
-        method: &str,
-        fd: i32,
-        callback: &str,
-    ) -> PyResult<()> {
-        let py = slf.py();
-        let context = imports::new_context(py)?.call0()?;
-        let method = event_loop.getattr(method)?;
-        context.call_method1(intern!(py, "run"), (method, fd, slf.getattr(callback)?)).map(drop)
-    }
-
     /// Moves queued requests to the link, as far as they may be in flight; true if any was moved. Those that nobody waits
     /// for any more are not sent.
     fn refill(&self, py: Python<'_>) -> bool {
@@ -319,52 +287,6 @@ impl Lease {
             for waiter in wanted {
                 open.push(waiter);
             }
-        }
-    }
-
-    /// Writes what is buffered; what the socket does not take is written when it is ready again.
-    fn write(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = slf.py();
-        let this = slf.get();
-        let (fd, writing, watched) = {
-            let mut inner = this.inner.lock();
-            let Phase::Open(open) = &mut inner.phase else { return Ok(()) };
-            open.unsent = 0;
-            match open.transport.send(&mut open.link.output) {
-                Ok(complete) => {
-                    let was_writing = std::mem::replace(&mut open.writing, !complete);
-                    if was_writing {
-                        // The server takes what it is sent: a sign of life.
-                        open.progress = Instant::now();
-                    }
-                    if was_writing == open.writing {
-                        return Ok(());
-                    }
-                    (open.transport.fd(), !complete, open.watch.is_some())
-                }
-                Err(error) => {
-                    drop(inner);
-                    Self::lose(slf, event_loop, &Error::io("connection lost", &error));
-                    return Ok(());
-                }
-            }
-        };
-        match (writing, watched) {
-            (true, false) => Self::register(slf, event_loop, "add_writer", fd, "on_writable"),
-            (false, false) => event_loop.call_method1(intern!(py, "remove_writer"), (fd,)).map(drop),
-            // Without add_writer the loop looks again a little later.
-            (true, true) => {
-                this.set_writing(false);
-                let callback = slf.getattr(intern!(py, "on_writable"))?;
-                event_loop.call_method1(intern!(py, "call_later"), (0.005, callback)).map(drop)
-            }
-            (false, true) => Ok(()),
-        }
-    }
-
-    fn set_writing(&self, writing: bool) {
-        if let Phase::Open(open) = &mut self.inner.lock().phase {
-            open.writing = writing;
         }
     }
 
@@ -456,18 +378,6 @@ impl Lease {
         };
         if let Some(connection) = connection {
             self.state.give(connection);
-        }
-    }
-}
-
-/// Takes a connection from the loop's selector.
-fn unregister(event_loop: &Bound<'_, PyAny>, open: &Open) {
-    let py = event_loop.py();
-    if open.watch.is_none() && open.transport.is_ours() {
-        let fd = open.transport.fd();
-        let _ = event_loop.call_method1(intern!(py, "remove_reader"), (fd,));
-        if open.writing {
-            let _ = event_loop.call_method1(intern!(py, "remove_writer"), (fd,));
         }
     }
 }

@@ -10,6 +10,7 @@ mod gather;
 mod lease;
 mod leases;
 mod open;
+mod socket;
 mod waiter;
 mod wakeup;
 
