@@ -10,6 +10,9 @@ use crate::node::Node;
 /// Replaced as a whole when a configuration is added, which is rare; a handful is many.
 static NODES: LazyLock<ArcSwap<Vec<Arc<Node>>>> = LazyLock::new(ArcSwap::default);
 
+/// So many nodes are kept in any case.
+const MANY: usize = 64;
+
 /// Makes what a fork must not find half made.
 pub(crate) fn prepare() {
     LazyLock::force(&NODES);
@@ -27,7 +30,9 @@ pub(crate) fn node(config: &Arc<Config>) -> Arc<Node> {
     let made = Arc::new(Node::new(config.clone()));
     NODES.rcu(|nodes| {
         // Nodes that no settings, no loop and no cluster's table have any more go, and their idle connections with them.
-        let mut nodes: Vec<_> = nodes.iter().filter(|node| Arc::strong_count(node) > 1).cloned().collect();
+        // Not at once: a cluster whose table is being looked up anew will want most of them back.
+        let is_wanted = |node: &&Arc<Node>| nodes.len() < MANY || Arc::strong_count(node) > 1;
+        let mut nodes: Vec<_> = nodes.iter().filter(is_wanted).cloned().collect();
         // Another thread may have been faster.
         if find(config, &nodes).is_none() {
             nodes.push(made.clone());
