@@ -238,10 +238,12 @@ class Cluster:
         """Say what is missing until the cluster has settled."""
         running = {node.plain_port for node in self.nodes if node.running}
         views = {node: _view(node) for node in self.running()}
+        epochs = set()
         for node, view in views.items():
             info = _info(node, "CLUSTER", "INFO")
             if info["cluster_state"] != "ok":
                 return f"{node!r} is in state {info['cluster_state']!r}"
+            epochs.add(info["cluster_current_epoch"])
             if view != views[self._any()]:
                 return f"{node!r} sees {view}, {self._any()!r} sees {views[self._any()]}"
             if (members := {port for shard in view for port in (shard.primary, *shard.replicas)}) != running:
@@ -250,7 +252,7 @@ class Cluster:
                 return f"{node!r} does not see all slots served"
             if node.info("replication").get("master_link_status", "up") != "up":
                 return f"{node!r} has not caught up with its primary"
-        return None
+        return None if len(epochs) == 1 else f"the nodes know of different epochs: {sorted(epochs)}"
 
 
 class SlotMove:
