@@ -228,7 +228,7 @@ impl Node {
     }
 
     pub(crate) fn state(&self) -> Arc<State> {
-        self.state.get().1.clone()
+        self.state.with(Arc::clone)
     }
 
     /// Whether it is better spared for a while.

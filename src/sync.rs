@@ -61,6 +61,16 @@ impl<T: Default> Default for PerProcess<T> {
 }
 
 impl<T: Default> PerProcess<T> {
+    /// What `look` makes of it, at less cost than [`PerProcess::get`].
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        let current = self.0.load();
+        if current.0 == fork::generation() {
+            return look(&current.1);
+        }
+        drop(current);
+        look(&self.get().1)
+    }
+
     pub(crate) fn get(&self) -> Arc<(u64, T)> {
         let current = self.0.load_full();
         if current.0 == fork::generation() {

@@ -53,8 +53,7 @@ impl Open {
             // From here on it is the server that waits.
             waiter.left = waiter.deadline.take().map(|deadline| deadline.saturating_duration_since(Instant::now()));
         }
-        let request = waiter.request.clone();
-        self.link.push(&request.payload, request.replies, waiter);
+        self.link.push_with(waiter, |waiter| (&waiter.request.payload, waiter.request.replies));
     }
 
     /// Receives once, or until nothing is left, and takes every reply that is complete.

@@ -6,6 +6,7 @@
 mod names;
 mod objects;
 mod read;
+mod text;
 mod write;
 
 use std::ops::RangeInclusive;

@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use super::text;
 use crate::sync::Mutex;
 
 /// Longer strings are rarely names.
@@ -20,6 +21,9 @@ pub(super) struct Names {
 
 struct Kept {
     name: Py<PyString>,
+    /// The name in UTF-8, with zeros behind it: to compare it, the string itself need not be looked at.
+    bytes: [u8; LONGEST],
+    len: usize,
     /// In which value it was given out last. Strings that were equal in what was stored are not to become one: stored
     /// again, the value would be other bytes.
     given: u64,
@@ -46,18 +50,21 @@ impl Names {
     /// The string of these bytes, `None` if they are no UTF-8.
     pub(super) fn get<'py>(&mut self, py: Python<'py>, bytes: &[u8]) -> Option<Bound<'py, PyString>> {
         if bytes.len() > LONGEST {
-            return PyString::from_bytes(py, bytes).ok();
+            return text::make(py, bytes);
         }
         let place = &mut self.kept[place(bytes)];
         if let Some(kept) = place
             && kept.given != self.reading
-            && kept.name.bind(py).to_str().is_ok_and(|text| text.as_bytes() == bytes)
+            && kept.len == bytes.len()
+            && kept.bytes[..bytes.len()] == *bytes
         {
             kept.given = self.reading;
             return Some(kept.name.bind(py).clone());
         }
-        let name = PyString::from_bytes(py, bytes).ok()?;
-        *place = Some(Kept { name: name.clone().unbind(), given: self.reading });
+        let name = text::make(py, bytes)?;
+        let mut copy = [0; LONGEST];
+        copy[..bytes.len()].copy_from_slice(bytes);
+        *place = Some(Kept { name: name.clone().unbind(), bytes: copy, len: bytes.len(), given: self.reading });
         Some(name)
     }
 }

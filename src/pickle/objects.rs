@@ -27,6 +27,27 @@ pub(super) fn class<'py>(py: Python<'py>, module: &str, name: &str) -> Option<Bo
     current.is(&class).then_some(current)
 }
 
+/// The date or the moment that a class makes of its state, without asking the class: most values have several.
+pub(super) fn moment<'py>(class: &Bound<'py, PyType>, arguments: &Bound<'py, PyTuple>) -> Option<Bound<'py, PyAny>> {
+    let (py, first) = (class.py(), arguments.get_borrowed_item(0).ok()?);
+    match *first.cast_exact::<PyBytes>().ok()?.as_bytes() {
+        [high, low, month, day] if arguments.len() == 1 && class.is(py.get_type::<PyDate>()) => {
+            let year = u16::from_be_bytes([high, low]);
+            Some(PyDate::new(py, year.into(), month, day).ok()?.into_any())
+        }
+        [high, low, month, day, hour, minute, second, ref micro @ ..]
+            if arguments.len() == 1 && class.is(py.get_type::<PyDateTime>()) =>
+        {
+            let [a, b, c] = *micro else { return None };
+            let (year, micro) = (u16::from_be_bytes([high, low]), u32::from_be_bytes([0, a, b, c]));
+            let (month, fold) = (month & 0x7f, month & 0x80 != 0);
+            let made = PyDateTime::new_with_fold(py, year.into(), month, day, hour, minute, second, micro, None, fold);
+            Some(made.ok()?.into_any())
+        }
+        _ => None,
+    }
+}
+
 /// What makes the object anew, if it is of one of these classes: its class and the arguments for it.
 pub(super) fn parts<'py>(value: &Bound<'py, PyAny>, protocol: u8) -> Option<(Bound<'py, PyType>, Bound<'py, PyTuple>)> {
     let (py, class) = (value.py(), value.get_type());

@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyList, PyString, PyTuple, PyType};
 
 use super::names::Names;
-use super::{LONGEST, PROTOCOLS, objects};
+use super::{LONGEST, PROTOCOLS, objects, text};
 
 /// What most values need: the lists below grow beyond it.
 const ROOM: usize = 32;
@@ -16,7 +16,7 @@ pub(crate) fn read<'py>(py: Python<'py>, data: &[u8]) -> Option<Bound<'py, PyAny
         return None;
     }
     let (stack, memo) = (Vec::with_capacity(ROOM), Vec::with_capacity(ROOM));
-    let mut machine = Machine { py, rest: ops, stack, marks: Vec::new(), memo, names: Names::take() };
+    let mut machine = Machine { py, rest: ops, stack, marks: Vec::with_capacity(8), memo, names: Names::take() };
     let value = machine.run();
     machine.names.put_back();
     value
@@ -176,11 +176,7 @@ impl<'py, 'a> Machine<'py, 'a> {
 
     fn text(&mut self, bytes: &[u8]) -> Option<()> {
         // Lone surrogates are `pickle`'s business.
-        let text = if self.is_at_key() {
-            self.names.get(self.py, bytes)?
-        } else {
-            PyString::from_bytes(self.py, bytes).ok()?
-        };
+        let text = if self.is_at_key() { self.names.get(self.py, bytes)? } else { text::make(self.py, bytes)? };
         self.stack.push(text.into_any());
         Some(())
     }
@@ -209,29 +205,36 @@ impl<'py, 'a> Machine<'py, 'a> {
     }
 
     /// What was pushed since `mark`, which is the last one or above it.
-    fn taken(&mut self, mark: usize) -> Option<std::vec::Drain<'_, Bound<'py, PyAny>>> {
-        (mark <= self.stack.len()).then(|| self.stack.drain(mark..))
+    fn since(&self, mark: usize) -> Option<&[Bound<'py, PyAny>]> {
+        self.stack.get(mark..)
+    }
+
+    /// The last two, off the stack.
+    fn pair(&mut self) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+        self.above_mark(2)?;
+        let second = self.stack.pop()?;
+        Some((self.stack.pop()?, second))
     }
 
     fn tuple(&mut self, count: usize) -> Option<()> {
-        let (py, mark) = (self.py, self.above_mark(count)?);
-        let items: Vec<_> = self.taken(mark)?.collect();
-        self.stack.push(PyTuple::new(py, items).ok()?.into_any());
+        let mark = self.above_mark(count)?;
+        let tuple = PyTuple::new(self.py, self.since(mark)?).ok()?;
+        self.stack.truncate(mark);
+        self.stack.push(tuple.into_any());
         Some(())
     }
 
     fn append(&mut self, mark: usize) -> Option<()> {
-        let list = self.container(mark)?.cast_exact::<PyList>().ok()?.clone();
-        for item in self.taken(mark)? {
+        let list = self.container(mark)?.cast_exact::<PyList>().ok()?;
+        for item in self.since(mark)? {
             list.append(item).ok()?;
         }
+        self.stack.truncate(mark);
         Some(())
     }
 
     fn class(&mut self) -> Option<()> {
-        let mut names = self.taken(self.above_mark(2)?)?;
-        let (module, name) = (names.next()?, names.next()?);
-        drop(names);
+        let (module, name) = self.pair()?;
         let (module, name) = (module.cast_exact::<PyString>().ok()?, name.cast_exact::<PyString>().ok()?);
         let class = objects::class(self.py, module.to_str().ok()?, name.to_str().ok()?)?;
         self.stack.push(class);
@@ -240,21 +243,23 @@ impl<'py, 'a> Machine<'py, 'a> {
 
     /// A class is called: only those of `class` are ever on the stack.
     fn object(&mut self) -> Option<()> {
-        let mut parts = self.taken(self.above_mark(2)?)?;
-        let (class, arguments) = (parts.next()?, parts.next()?);
-        drop(parts);
-        let class = class.cast_exact::<PyType>().ok()?;
-        self.stack.push(class.call1(arguments.cast_exact::<PyTuple>().ok()?).ok()?);
+        let (class, arguments) = self.pair()?;
+        let (class, arguments) = (class.cast_exact::<PyType>().ok()?, arguments.cast_exact::<PyTuple>().ok()?);
+        self.stack.push(match objects::moment(class, arguments) {
+            Some(moment) => moment,
+            None => class.call1(arguments).ok()?,
+        });
         Some(())
     }
 
     fn set_items(&mut self, mark: usize) -> Option<()> {
-        let dict = self.container(mark)?.cast_exact::<PyDict>().ok()?.clone();
-        let mut items = self.taken(mark)?;
-        while let Some(key) = items.next() {
+        let dict = self.container(mark)?.cast_exact::<PyDict>().ok()?;
+        let (pairs, []) = self.since(mark)?.as_chunks() else { return None };
+        for [key, value] in pairs {
             // Keys of plain types: no code of theirs runs. What cannot be hashed is told by `pickle`.
-            dict.set_item(key, items.next()?).ok()?;
+            dict.set_item(key, value).ok()?;
         }
+        self.stack.truncate(mark);
         Some(())
     }
 }

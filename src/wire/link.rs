@@ -84,8 +84,19 @@ impl<W> Default for Link<W> {
 impl<W> Link<W> {
     /// Queues commands that `replies` replies, at least one, will answer.
     pub fn push(&mut self, payload: &Payload, replies: usize, waiter: W) {
-        debug_assert!(replies > 0, "nobody would wake this waiter");
         self.output.push(payload);
+        self.owe(replies, waiter);
+    }
+
+    /// As [`Link::push`], for a waiter that has its commands itself.
+    pub fn push_with(&mut self, waiter: W, commands: impl FnOnce(&W) -> (&Payload, usize)) {
+        let (payload, replies) = commands(&waiter);
+        self.output.push(payload);
+        self.owe(replies, waiter);
+    }
+
+    fn owe(&mut self, replies: usize, waiter: W) {
+        debug_assert!(replies > 0, "nobody would wake this waiter");
         self.owed.push_back(Owed { waiter, replies });
     }
 

@@ -233,10 +233,11 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
 
     async def aget(self, key: str, default: Any = None, version: int | None = None) -> Any:
         """Return the value at *key*, or *default* if there is none (GET)."""
-        sent = self._shortcut.send_get(self, key, version)
+        shortcut = self._shortcut
+        sent = shortcut.send_get(self, key, version)
         if sent is None:
             return await self._coder.aget(self.make_and_validate_key(key, version=version), default)
-        return self._shortcut.found(await sent, default)
+        return shortcut.found(await sent, default)
 
     def set(
         self,
