@@ -319,8 +319,12 @@ impl Batch {
         let keys = words.iter().map(argument::text).collect::<PyResult<Vec<_>>>()?;
         let limit = self.limit;
         self.split_keys(spec, merge, step, &keys, |payload, index| {
-            (positions[index]..positions[index] + step)
-                .try_for_each(|position| argument::pack(payload, &spec.name, &args.get_item(position)?, limit))
+            let key = positions[index];
+            (key..key + step).try_for_each(|position| {
+                // A key is no value.
+                let limit = limit.filter(|_| position > key);
+                argument::pack(payload, &spec.name, &args.get_item(position)?, limit)
+            })
         })
     }
 

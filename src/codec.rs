@@ -118,7 +118,10 @@ impl Codec {
         let payload = as_bytes(payload)?;
         if let Some(integer) = integer(py, payload.cast::<PyBytes>()?.as_bytes())? {
             let back = serializer.object.bind(py).call_method1(intern!(py, "loads"), (&payload,));
-            if !back.and_then(|back| back.eq(&integer)).unwrap_or(false) {
+            let same = back
+                .and_then(|back| back.eq(&integer))
+                .or_else(|error| if error.is_instance_of::<PyException>(py) { Ok(false) } else { Err(error) })?;
+            if !same {
                 let text = "the serializer's output reads as an integer but means something else";
                 return Err(Error::new(Kind::Serializer, text).into());
             }

@@ -151,7 +151,8 @@ impl Error {
 
     /// An error reply. `text` is the server's own, code included.
     pub(crate) fn reply(text: &[u8]) -> Self {
-        let text = without_quotations(String::from_utf8_lossy(text).into_owned());
+        let text = String::from_utf8_lossy(text);
+        let text = without_quotations(out_of_script(&text).unwrap_or(&text).to_owned());
         Self::new(Kind::of_reply(&text), text)
     }
 
@@ -316,6 +317,18 @@ fn without_quotations(mut text: String) -> String {
     text
 }
 
+/// What a command inside a script was refused with, where the server (before Redis 7) tells of the script first.
+fn out_of_script(text: &str) -> Option<&str> {
+    let mut rest = text.strip_prefix("ERR Error running script (call to f_")?.split_once("): ")?.1;
+    // Where the error was raised may stand there twice, as `@user_script:3:` and `@user_script: 3:`.
+    while let Some(place) = rest.strip_prefix("@user_script:") {
+        rest = place.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == ' ').strip_prefix(": ")?;
+    }
+    let refused = rest.strip_prefix('-').unwrap_or(rest);
+    let code = refused.split(' ').next()?;
+    (code.len() > 1 && code.bytes().all(|letter| letter.is_ascii_uppercase())).then_some(refused)
+}
+
 /// What the system says, without its number.
 pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
@@ -386,6 +399,22 @@ mod tests {
         assert_eq!(redirect("MOVED 1 ?:6381"), Some((1, "asked".to_owned(), 6381)));
         assert_eq!(redirect("TRYAGAIN Multiple keys"), Some((0, String::new(), 0)));
         assert_eq!(redirect("CLUSTERDOWN Hash slot not served"), Some((0, String::new(), 0)));
+    }
+
+    #[test]
+    fn a_script_does_not_hide_what_refused_it() {
+        let sha = "abe1b6a4dbc2bf4c5b7e4e4f4e4f4e4f4e4f4e4f";
+        let told = |rest: &str| Error::reply(format!("ERR Error running script (call to f_{sha}): {rest}").as_bytes());
+        let wrong = "WRONGTYPE Operation against a key holding the wrong kind of value";
+        let error = told(&format!("@user_script:3: {wrong}"));
+        assert_eq!((error.kind, error.text()), (Kind::WrongType, wrong));
+        let error = told("@user_script:3: @user_script: 3: -READONLY You can't write against a read only replica.");
+        assert_eq!(error.kind, Kind::ReadOnly);
+        assert!(error.is_genuine());
+        assert_eq!(told("@user_script: 3: -OOM command not allowed when used memory").kind, Kind::OutOfMemory);
+        // What is no refusal of a command's is told as the server tells it.
+        let own = told("@user_script:1: attempt to index a nil value");
+        assert!(own.text().starts_with("ERR Error running script"), "{}", own.text());
     }
 
     #[test]

@@ -227,6 +227,11 @@ impl Node {
         Self { config, state: PerProcess::default() }
     }
 
+    /// A number that tells it from others, the same in every process (FNV-1a).
+    pub(crate) fn mark(&self) -> u32 {
+        self.config.name.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    }
+
     pub(crate) fn state(&self) -> Arc<State> {
         self.state.with(Arc::clone)
     }

@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyTuple};
 
 use crate::argument::{self, SHARE};
 use crate::config::Config;
-use crate::errors::{Error, Kind};
+use crate::errors::{self, Error, Kind};
 use crate::node::Node;
 use crate::reply::Origin;
 use crate::retry::{Form, Nature};
@@ -25,8 +25,20 @@ pub(crate) enum Place {
     Index(usize),
     /// The one that has this slot.
     Slot(u16),
+    /// Of those that serve this slot always the same, whichever this number picks.
+    Pinned(u16, usize),
     /// This one and no other.
     Node(Arc<Node>),
+}
+
+impl Place {
+    /// The slot, if it is one.
+    pub(crate) fn slot(&self) -> Option<u16> {
+        match self {
+            Self::Slot(slot) | Self::Pinned(slot, _) => Some(*slot),
+            Self::Any | Self::Index(_) | Self::Node(_) => None,
+        }
+    }
 }
 
 /// What the commands of a request are called.
@@ -77,10 +89,12 @@ impl Request {
         Self::new(payload, Names::One(spec.name.clone()), spec.write, spec.repeatable, Place::Any)
     }
 
-    /// The same request for the server with this index, if there is one, unless its key says where it goes.
+    /// The same request for the server with this index, if there is one; where its key says who serves it, the index picks
+    /// one of these.
     pub(crate) fn at(self, index: Option<usize>) -> Self {
         match (index, &self.place) {
             (Some(index), Place::Any) => Self { place: Place::Index(index), ..self },
+            (Some(index), Place::Slot(slot)) => Self { place: Place::Pinned(*slot, index), ..self },
             _ => self,
         }
     }
@@ -291,7 +305,14 @@ pub(crate) fn pack(
     payload.packed(&spec.packed);
     // A script is no value, nor is the name of one.
     let scripts = usize::from(form_of(&spec.name) == Form::Script);
-    args.iter_borrowed()
-        .enumerate()
-        .try_for_each(|(index, arg)| argument::pack(payload, &spec.name, &arg, limit.filter(|_| index >= scripts)))
+    args.iter_borrowed().enumerate().try_for_each(|(index, arg)| {
+        argument::pack(payload, &spec.name, &arg, limit.filter(|_| index >= scripts)).or_else(|error| {
+            // Nor is a key.
+            let too_large = error.is_instance(arg.py(), errors::class(arg.py(), Kind::ValueTooLarge)?.as_any());
+            if too_large && spec.key_positions(args)?.contains(&index) {
+                return argument::pack(payload, &spec.name, &arg, None);
+            }
+            Err(error)
+        })
+    })
 }

@@ -98,6 +98,8 @@ pub(crate) fn again(
         Lesson::Later => {
             let delay = config.retry_backoff.delay(attempts.put_off).max(config.retry_backoff.first);
             attempts.put_off += 1;
+            // Who is sent there and put off there is in no circle.
+            attempts.redirected = 0;
             // Without a deadline there is an end too.
             let allowed = in_time(delay) && (deadline.is_some() || attempts.put_off <= topology.max_redirects());
             return allowed.then_some(Again { delay, detour: None, search: false });

@@ -1,5 +1,6 @@
 //! A batch on several servers: which part goes where, and what is sent again.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,11 +24,37 @@ struct Pending {
 /// Commands by number, and whether an ASKING goes before each.
 type Asked = Vec<(usize, bool)>;
 
+/// A server's answer to one of the commands.
+struct Answer<'py> {
+    index: usize,
+    reply: Bound<'py, PyAny>,
+    /// The refusal that the reply is, as long as the command may be sent again.
+    refused: Option<Error>,
+}
+
+impl Answer<'_> {
+    /// The server may carry it out later.
+    fn is_put_off(&self) -> bool {
+        self.refused.as_ref().is_some_and(Error::is_transient_refusal)
+    }
+}
+
 /// What goes to one server in one write.
 pub(crate) struct Group {
     pub(crate) node: Arc<Node>,
     pub(crate) request: Request,
     commands: Asked,
+}
+
+impl Group {
+    /// The refusal that a reply is, if the server did not carry the command out and another attempt may fare better.
+    fn refusal(&self, reply: &Bound<'_, PyAny>) -> Option<Error> {
+        if !reply.is_instance_of::<PyBaseException>() {
+            return None;
+        }
+        let error = Error::refusal(reply.py(), reply);
+        (error.is_transient_refusal() || error.redirect(&self.node.config.address).is_some()).then_some(error)
+    }
 }
 
 /// A batch, and what has come of it.
@@ -44,6 +71,8 @@ pub(crate) struct Spread {
     delay: Duration,
     /// The servers that it was meant for, if that is all of them.
     everywhere: Option<Vec<Arc<str>>>,
+    /// Why a server did not answer to part of a pipeline.
+    lost: Option<Error>,
 }
 
 impl Spread {
@@ -58,6 +87,7 @@ impl Spread {
             pending: Vec::new(),
             delay: Duration::ZERO,
             everywhere: if let Shape::Everywhere(names) = shape { Some(names.clone()) } else { None },
+            lost: None,
         };
         this.begin();
         this
@@ -93,6 +123,8 @@ impl Spread {
         if self.pending.is_empty() {
             self.check_everywhere()?;
         }
+        // Groups do not answer in the order of their commands.
+        self.pending.sort_by_key(|pending| pending.index);
         let mut parts: Vec<(Arc<Node>, Asked)> = Vec::new();
         for Pending { index, detour } in &self.pending {
             let (node, asking) = if let Some(detour) = detour {
@@ -124,26 +156,52 @@ impl Spread {
 
     /// Takes the list of replies to a group.
     pub(crate) fn arrived(&mut self, py: Python<'_>, group: &Group, replies: &Bound<'_, PyAny>) {
-        let replies: Vec<Bound<'_, PyAny>> =
-            replies.cast::<PyList>().map(|list| list.iter().collect()).unwrap_or_default();
-        let mut replies = replies.into_iter();
+        let mut replies = replies.cast::<PyList>().into_iter().flatten();
+        let mut answers = Vec::with_capacity(group.commands.len());
         for &(index, asking) in &group.commands {
             if asking {
                 replies.next();
             }
-            let Some(reply) = replies.next() else {
-                self.replies[index] = Some(Error::new(Kind::Internal, "a reply is missing").into_exception(py));
-                continue;
-            };
-            if reply.is_instance_of::<PyBaseException>() {
-                let error = Error::refusal(py, &reply);
-                // The server did not carry this one out.
-                let refused = error.is_transient_refusal() || error.redirect(&group.node.config.address).is_some();
-                if refused && self.go_on(index, &group.node, self.batch.form(index), &Failure::sent(error)) {
-                    continue;
+            let missing = || Error::new(Kind::Internal, "a reply is missing").into_exception(py).into_bound(py);
+            let reply = replies.next().unwrap_or_else(missing);
+            answers.push(Answer { index, refused: group.refusal(&reply), reply });
+        }
+        if self.on_primaries && answers.iter().any(Answer::is_put_off) {
+            self.forbid_overtaking(&mut answers);
+        }
+        let mut put_off = HashSet::new();
+        for answer in answers {
+            let is_put_off = answer.is_put_off();
+            let Answer { index, reply, refused } = answer;
+            let place = self.batch.route(index).0.slot();
+            if let Some(error) = refused
+                && self.go_on(index, &group.node, self.batch.form(index), &Failure::sent(error))
+            {
+                if is_put_off {
+                    put_off.insert(place);
                 }
+            } else if self.on_primaries && put_off.contains(&place) {
+                // It was meant to see what has not been done yet.
+                self.pending.push(Pending { index, detour: None });
+            } else {
+                self.replies[index] = Some(reply.unbind());
             }
-            self.replies[index] = Some(reply.unbind());
+        }
+    }
+
+    /// A command of a pipeline that is put off is not sent again once a later one in its slot has written: it would come too
+    /// late. (What is sent elsewhere concerns other keys than what is served here.)
+    fn forbid_overtaking(&self, answers: &mut [Answer<'_>]) {
+        let mut written = HashSet::new();
+        for answer in answers.iter_mut().rev() {
+            let (place, write) = self.batch.route(answer.index);
+            if answer.is_put_off() {
+                if written.contains(&place.slot()) {
+                    answer.refused = None;
+                }
+            } else if write {
+                written.insert(place.slot());
+            }
         }
     }
 
@@ -154,8 +212,9 @@ impl Spread {
         let is_over = failure.sent && self.on_primaries && !repeatable;
         for &(index, _) in &group.commands {
             if is_over || !self.go_on(index, &group.node, Form::Many, failure) {
-                let error = failure.error.clone().at(&group.node.config.name);
-                self.replies[index] = Some(error.during(self.batch.name_of(index)).into_exception(py));
+                let error = failure.error.clone().at(&group.node.config.name).during(self.batch.name_of(index));
+                self.lost.get_or_insert_with(|| error.clone());
+                self.replies[index] = Some(error.into_exception(py));
             }
         }
     }
@@ -177,8 +236,11 @@ impl Spread {
         true
     }
 
-    /// The caller's results, once all is done.
+    /// The caller's results, once all is done. A pipeline has none if a server did not answer.
     pub(crate) fn results(&self, py: Python<'_>) -> PyResult<Py<PyList>> {
+        if let Some(lost) = self.lost.as_ref().filter(|_| self.on_primaries) {
+            return Err(lost.clone().into());
+        }
         let replies: Vec<_> = self
             .replies
             .iter()
@@ -224,7 +286,7 @@ impl Cursor {
     /// What a number means while `primaries` are the servers.
     pub(crate) fn of(number: Option<u128>, primaries: &[(Place, Arc<Node>)]) -> Result<Self, Error> {
         let invalid = || Error::new(Kind::Response, "ERR invalid cursor");
-        let marks: Vec<_> = primaries.iter().map(|(_, node)| mark(&node.config.name)).collect();
+        let marks: Vec<_> = primaries.iter().map(|(_, node)| node.mark()).collect();
         let bytes = number.ok_or_else(invalid)?.to_be_bytes();
         let [m0, m1, m2, m3, i0, i1, i2, i3, low @ ..] = bytes;
         let (marked, low) = (u32::from_be_bytes([m0, m1, m2, m3]), u64::from_be_bytes(low));
@@ -244,11 +306,6 @@ impl Cursor {
             None => 0,
         }
     }
-}
-
-/// FNV-1a, which is the same in every process.
-fn mark(name: &str) -> u32 {
-    name.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 impl Shape {

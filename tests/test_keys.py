@@ -470,3 +470,13 @@ def test_all_versions(make_cache: Callable[..., RedisCache], call: Caller, funct
         call(cache.set, "a:b", version, version=version)
     assert call(cache.clear_all_versions, itersize=7) == 20
     assert call(cache.get, "a:b", version=versions[0]) is None
+
+
+@pytest.mark.standalone("keys are made before anything is sent")
+def test_nobody_is_warned_of_stand_ins(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    cache = make_cache(backend=Tenant, KEY_PREFIX="p " * 150)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert cache.make_pattern("*").startswith("tenant|p p ")
+        assert call(cache.keys) == []
+        assert call(cache.clear_all_versions) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -424,3 +425,24 @@ def test_made_up_names_are_not_kept_for_ever(raw: Raw) -> None:
             raw.execute(f"NOSUCH{number}")
     assert max(len(known) for known in commands._known) == commands._MOST_KNOWN
     assert raw("ping") is True
+
+
+class Word(str, enum.Enum):  # noqa: UP042 - a StrEnum calls itself by its text
+    """What is sent is its text, what it calls itself is `Word.NO_EVICT`."""
+
+    NO_EVICT = "NO-EVICT"
+    REPLY = "REPLY"
+    TRACKING = "TRACKING"
+
+
+@pytest.mark.parametrize("word", Word)
+def test_refused_whatever_it_calls_itself(raw: Raw, word: Word) -> None:
+    with pytest.raises(NotSupportedError):
+        raw.execute("CLIENT", word, "ON")
+
+
+def test_a_key_in_the_name_keeps_its_case(raw: Raw, key_prefix: str) -> None:
+    key = key_prefix + "Mixed"
+    raw.execute("SET", key, "v")
+    assert raw.execute(f"get {key}") == b"v"
+    assert raw.execute(f"DEL {key}") == 1

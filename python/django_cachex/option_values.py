@@ -191,7 +191,10 @@ def _path(value: Any) -> str | None:
 
 
 def _pem(value: Any) -> str | bytes | None:
-    if value is None or (isinstance(value, (str, bytes)) and value):
+    if isinstance(value, str) and value:
+        # It has to be ASCII anyway; what cannot be encoded cannot be handed over.
+        return value.encode("utf-8", "replace").decode()
+    if value is None or (isinstance(value, bytes) and value):
         return value
     raise UnfitError("certificates as a PEM string or DER bytes, or None")
 

@@ -107,7 +107,7 @@ def _template(common: Mapping[str, object]) -> ConnectionPool:
 
 
 def _sentinel(item: object, template: ConnectionPool, common: Mapping[str, object]) -> _core.Server:
-    if isinstance(item, str):
+    if isinstance(item, str) and item.strip():
         if "://" in item:
             return _sentinel_at(item.strip(), common)
         return template.describe(*parse_address(item.strip(), SENTINEL_PORT))

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use redis::cmd;
 
 use super::finder::{Finder, first_of};
-use super::{Detour, Done, Lesson, Topology, healthy, node_at};
+use super::{Detour, Done, Lesson, Topology, healthy, node_at, picked};
 use crate::config::{Address, Config, Hook};
 use crate::control::{self, Answer};
 use crate::errors::{Error, Kind, Redirect, Result};
@@ -104,7 +104,7 @@ impl Topology for Cluster {
     fn route(&self, place: &Place, write: bool) -> Option<Arc<Node>> {
         let slot = match place {
             Place::Node(node) => return Some(node.clone()),
-            Place::Slot(slot) => *slot,
+            Place::Slot(slot) | Place::Pinned(slot, _) => *slot,
             Place::Any | Place::Index(_) => 0,
         };
         let found = self.finder.found();
@@ -118,7 +118,12 @@ impl Topology for Cluster {
         if write || matches!(place, Place::Any) || !self.options.read_from_replicas {
             return Some(shard.primary.clone());
         }
-        Some(healthy(&shard.replicas).unwrap_or(&shard.primary).clone())
+        let replica = match place {
+            // A cursor belongs to one server, whatever its state.
+            Place::Pinned(_, number) => picked(&shard.replicas, *number),
+            _ => healthy(&shard.replicas),
+        };
+        Some(replica.unwrap_or(&shard.primary).clone())
     }
 
     fn primaries(&self) -> Option<Vec<(Place, Arc<Node>)>> {

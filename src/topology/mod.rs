@@ -8,6 +8,8 @@ mod subscription;
 
 use std::sync::Arc;
 
+use fastrand::Rng;
+
 use crate::config::Config;
 use crate::errors::{Error, Kind, Result};
 use crate::node::Node;
@@ -95,6 +97,11 @@ fn healthy(nodes: &[Arc<Node>]) -> Option<&Arc<Node>> {
     let start = fastrand::usize(..nodes.len().max(1));
     let (before, after) = nodes.split_at(start.min(nodes.len()));
     after.iter().chain(before).find(|node| !node.is_out_of_order())
+}
+
+/// The one of `nodes` that a number picks: always the same while it is among them, whoever else comes and goes.
+fn picked(nodes: &[Arc<Node>], number: usize) -> Option<&Arc<Node>> {
+    nodes.iter().max_by_key(|node| Rng::with_seed(u64::from(node.mark()) << 32 ^ number as u64).u64(..))
 }
 
 /// The node at an address, with the settings of `like`.

@@ -8,7 +8,7 @@ use redis::cmd;
 
 use super::finder::{Finder, first_of};
 use super::subscription::{Announced, News, Subscription};
-use super::{Done, Lesson, Topology, healthy, node_at};
+use super::{Done, Lesson, Topology, healthy, node_at, picked};
 use crate::config::{Config, Hook};
 use crate::control::{self, Answer};
 use crate::errors::{Error, Kind, Result};
@@ -116,7 +116,7 @@ impl Topology for Sentinel {
             Place::Node(node) => Some(node),
             Place::Index(0) => master,
             // A cursor belongs to one server, whatever its state.
-            Place::Index(_) => servers.replicas.first().or(master),
+            Place::Index(number) => picked(&servers.replicas, *number).or(master),
             _ if write => master,
             _ => healthy(&servers.replicas).or(master),
         };

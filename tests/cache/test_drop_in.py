@@ -335,3 +335,28 @@ def test_many_of_nothing(make_cache: Callable[..., RedisCache], call: Caller, no
     cache = make_cache()
     assert call(cache.set_many, nothing) == []
     assert call(cache.delete_many, nothing) is None
+
+
+def test_another_serializer_for_a_while(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    cache = make_cache()
+    client = cache._cache
+    before = client._serializer
+    call(cache.set, "k", "v")
+    other = mock.Mock(dumps=lambda obj: b"other", loads=lambda data: "other")
+    with mock.patch.object(client, "_serializer", other):
+        assert client._serializer is other
+        call(cache.set, "other", "v")
+        assert call(cache.get, "other") == "other"
+    assert client._serializer is before
+    assert cache.encode("v") == before.dumps("v")
+    assert call(cache.get, "k") == "v"
+
+
+@pytest.mark.parametrize("write", [None, 0, "", 1, 2, "yes", [1]])
+def test_any_truth_value_asks_for_a_client(cache: RedisCache, call: Caller, write: Any) -> None:
+    client = call(cache.get_client, write=write)
+    if call.is_async:
+        assert call.run(client.ping()) is True
+    else:
+        assert client.ping() is True
+        assert client is cache.get_client(write=bool(write))

@@ -91,3 +91,21 @@ def test_no_max_value_size(make_cache: Callable[..., RedisCache], call: Caller) 
     call(cache.set, "k", value, 5)
     assert call(cache.get, "k") == value
     call(cache.delete, "k")
+
+
+def test_keys_are_no_values(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    cache = make_cache(OPTIONS={"max_value_size": 50})
+    keys = [f"{{x}}{number}{'k' * 60}" for number in range(3)]
+    call(cache.set, keys[0], 1)
+    call(cache.set_many, {keys[1]: 2}, None)
+    assert call(cache.get_many, keys) == {keys[0]: 1, keys[1]: 2}
+    assert call(cache.ttl, keys[1]) is None
+    assert call(cache.rename, keys[1], keys[2]) is True
+    assert call(cache.sadd, keys[1], 1) == 1
+    assert call(cache.sunion, keys[1:2]) == {1}
+    assert call(cache.delete_many, keys) == 3
+    p: Any = cache.apipeline() if call.is_async else cache.pipeline()
+    p.set(keys[0], 1).touch(keys[0], 10).delete(keys[0])
+    assert (call.run(p.execute()) if call.is_async else p.execute()) == [True, True, True]
+    with pytest.raises(ValueTooLargeError):
+        call(cache.sadd, keys[1], "v" * 60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -252,3 +253,44 @@ def test_pipelines_into_a_slot_that_is_moving(cache: RedisClusterCache, move: Sl
     move.move_keys()
     assert call(cache.get_many, keys) == dict.fromkeys(keys, 0)
     assert all(call(cache.llen, key + "-list") == 1 for key in keys), "each was applied once"
+
+
+def test_nothing_overtakes_in_a_slot(cache: RedisClusterCache, move: SlotMove, call: Caller, tag: str) -> None:
+    """What is put off is not done after a later command of its slot has written."""
+    a, b = tag + "a", tag + "b"
+    call(cache.set, a, "old")
+    move.begin()
+    p = made(cache, call)
+    refused, stored = executed(p.get_many([a, b]).set(a, "new"), call, raise_on_error=False)
+    assert str(refused).startswith("TRYAGAIN")
+    assert stored is True
+
+    def go_on() -> None:
+        move.move_keys()
+        move.end()
+
+    mover = threading.Timer(0.3, go_on)
+    mover.start()
+    # Reads that came after it see what it saw.
+    assert executed(p.get_many([a, b]).get(a).get(b), call) == [{a: "new"}, "new", None]
+    mover.join()
+
+
+@pytest.mark.parametrize("options", [{}, {"raise_on_error": False}], ids=["raising", "not raising"])
+def test_a_primary_that_does_not_answer(
+    cluster: Cluster,
+    make_cache: Callable[..., RedisClusterCache],
+    places: Places,
+    call: Caller,
+    options: dict[str, Any],
+) -> None:
+    """Nobody knows what of the pipeline was done: that is no result of one of its commands."""
+    cache = make_cache(OPTIONS={"socket_timeout": 0.3, "operation_timeout": 0.5, "retry": 0})
+    p = made(cache, call)
+    executed(p.get("warm"), call)
+    for key in places.apart():
+        p.set(key, 1)
+    cluster.primaries()[0].command("CLIENT", "PAUSE", 800, "ALL")
+    with pytest.raises(CacheTimeoutError):
+        executed(p, call, **options)
+    assert len(p) == 0

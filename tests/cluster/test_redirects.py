@@ -98,6 +98,19 @@ def test_trying_again_in_vain(
     assert call(impatient.get, keys[0]) == 1
 
 
+def test_sent_there_and_put_off(cache: RedisClusterCache, move: SlotMove, call: Caller, tag: str) -> None:
+    """One key has moved, another exists nowhere: the owner says ASK, the target TRYAGAIN, until the move is over."""
+    call(cache.set, tag + "a", 1)
+    move.begin()
+    assert move.move_keys() == 1
+    mover = threading.Timer(0.6, move.end)
+    mover.start()
+    begun = time.monotonic()
+    assert call(cache.get_many, [tag + "a", tag + "b"]) == {tag + "a": 1}
+    assert time.monotonic() - begun > 0.5
+    mover.join()
+
+
 @pytest.mark.parametrize("redirects", [0, 1])
 def test_max_redirects(
     cluster: Cluster,

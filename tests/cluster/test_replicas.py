@@ -113,3 +113,28 @@ def test_after_a_failover(cluster: Cluster, reading: RedisClusterCache, places: 
         assert call(reading.get, key) == 1
         call(reading.set, key, 2)
     catch_up(cluster, reading, call, dict.fromkeys(data, 2))
+
+
+def test_a_walk_through_a_set_stays_with_one_replica(
+    start_cluster: Callable[..., Cluster], make_cache: Callable[..., RedisClusterCache], call: Caller
+) -> None:
+    """A cursor means nothing to another one."""
+    cluster = start_cluster()
+    primary, other, _ = cluster.primaries()
+    second = cluster.replicas(other)[0]
+    name = primary.command("CLUSTER", "MYID")
+    assert isinstance(name, bytes)
+    second.command("CLUSTER", "REPLICATE", name)
+    assert eventually(lambda: len(cluster.replicas(primary)) == 2, seconds=20)
+    assert eventually(lambda: primary.is_replicated(2))
+    cache = make_cache(cluster.urls, OPTIONS={"read_from_replicas": True})
+    key = next(f"k{number}" for number in range(1000) if cluster.owner(cache.make_key(f"k{number}")) is primary)
+    members = set(range(3000))
+    call(cache.sadd, key, *members)
+    assert eventually(lambda: call(cache.scard, key) == 3000)
+    for _ in range(5):
+        before = calls_of(cluster.replicas(primary), "sscan")
+        found = list(call(cache.sscan_iter, key, count=100))
+        assert set(found) == members
+        steps = [new - old for new, old in zip(calls_of(cluster.replicas(primary), "sscan"), before, strict=True)]
+        assert sorted(map(bool, steps)) == [False, True], "all steps at one of them"

@@ -371,6 +371,18 @@ def test_no_interruption_is_swallowed(error: type[BaseException], monkeypatch: p
         backend().encode(Interrupted())
 
 
+def test_no_interruption_is_swallowed_while_digits_are_read_back() -> None:
+    class Interrupted(Duck):
+        def dumps(self, obj: Any) -> Any:
+            return b"12"
+
+        def loads(self, data: bytes) -> Any:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        backend(serializer=Interrupted).encode("x")
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, LookupError])
 def test_nothing_is_unpickled_twice(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OnLoad, "error", error)

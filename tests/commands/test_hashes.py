@@ -154,6 +154,14 @@ def test_hset_with_an_empty_part(cache: RedisCache, call_anyhow: Caller) -> None
     assert call_anyhow(cache.hgetall, "k") == {"f": 1, "g": 2, "h": 3, "i": 4, "": ""}
 
 
+@pytest.mark.parametrize("mistaken", [{"f": 1, "g": 2}, "fv", b"fv"], ids=str)
+def test_hset_takes_no_text_and_no_mapping_for_items(
+    unreachable: RedisCache, call_anyhow: Caller, mistaken: Any
+) -> None:
+    with pytest.raises(TypeError, match="items are fields and values in turn"):
+        call_anyhow(unreachable.hset, "k", items=mistaken)
+
+
 def test_hset_takes_any_mapping(cache: RedisCache, call_anyhow: Caller) -> None:
     assert call_anyhow(cache.hset, "k", mapping=QueryDict("a=1&a=2&b=3")) == 2
     assert call_anyhow(cache.hgetall, "k") == {"a": "2", "b": "3"}

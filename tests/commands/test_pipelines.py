@@ -588,10 +588,11 @@ def test_connection_lost(
     p = pipe(cache)
     assert pipe.execute(p.set("a", 1)) == [True]
     server.kill()
-    p.set("a", 2).set("b", 3)
-    with pytest.raises(CacheConnectionError):
-        pipe.execute(p)
-    assert len(p) == 0
+    for raise_on_error in (True, False):
+        p.set("a", 2).set("b", 3)
+        with pytest.raises(CacheConnectionError):
+            pipe.execute(p, raise_on_error=raise_on_error)
+        assert len(p) == 0
     server.start()
     p.get("a").set("b", 4).get("b")
     deadline = time.monotonic() + 10

@@ -283,6 +283,19 @@ def test_helpers(cache: RedisCache, call_anyhow: Caller) -> None:
     assert call_anyhow(cache.eval_script, "return '5'", pre_hook=pre, post_hook=post, version=4) == 5
 
 
+def test_helpers_know_the_version_of_their_pipeline(cache: RedisCache) -> None:
+    versions = []
+
+    def pre(helpers: ScriptHelpers, keys: list[Any], args: list[Any]) -> tuple[list[Any], list[Any]]:
+        versions.append(helpers.version)
+        return helpers.make_keys(keys), args
+
+    p = cache.pipeline(version=7)
+    p.eval_script(ECHO, keys=["k"], pre_hook=pre).eval_script(ECHO, keys=["k"], pre_hook=pre, version=8)
+    assert p.execute() == [[[cache.make_key("k", version).encode()], []] for version in (7, 8)]
+    assert versions == [7, 8]
+
+
 def test_helpers_are_a_dataclass() -> None:
     assert [field.name for field in dataclasses.fields(ScriptHelpers)] == ["make_key", "encode", "decode", "version"]
     helpers = ScriptHelpers(lambda key, version: f"{version}/{key}", str.encode, bytes.decode, 2)

@@ -114,6 +114,11 @@ def test_more_slow_commands_than_are_told(cache: RedisCache, slow: Server, call:
 def test_what_looks_like_a_number() -> None:
     """Hashes, names and versions stay text."""
     said = b"a:5\r\nb:-1.5\r\nc:1234e567\r\nd:nan\r\ne:infinity\r\nf:1_000\r\ng: 5\r\nh:7.2.4\r\ni:\r\nj:" + b"9" * 5000
+    assert parse_info(b"config_file:/etc/x=y/v.conf\r\nerrorstat_ERR:count=1\r\ndb0:keys=1,expires=0") == {
+        "config_file": "/etc/x=y/v.conf",
+        "errorstat_ERR": {"count": 1},
+        "db0": {"keys": 1, "expires": 0},
+    }
     found = parse_info(said)
     assert found.pop("j") == "9" * 5000
     assert found == {

@@ -105,7 +105,7 @@ def test_bad_files_are_named_with_their_option(
         assert "sesame" not in text, what
 
 
-@pytest.mark.parametrize("data", ["", b"", "no certificate", b"\x30\x03abc", b"\x30\xff\x00"])
+@pytest.mark.parametrize("data", ["", b"", "no certificate", "\ud800", b"\x30\x03abc", b"\x30\xff\x00"])
 def test_bad_data_is_named_with_its_option(
     connect: Callable[..., RedisCache], tls_server: Server, data: str | bytes
 ) -> None:

@@ -196,7 +196,7 @@ def test_tls_normalised(name: str, value: object, field: str, expected: object) 
     ("name", "values", "expected"),
     [
         ("ssl_ca_certs", [1, b"/ca", ""], "the path of a file or directory, or None"),
-        ("ssl_ca_data", [1, ""], "certificates as a PEM string or DER bytes"),
+        ("ssl_ca_data", [1, "", []], "certificates as a PEM string or DER bytes"),
         ("ssl_password", [b"x"], "a string, or None"),
         ("ssl_cert_reqs", [0, 2, True, "never"], "'required', 'optional', 'none', None or one of ssl.CERT_*"),
         ("ssl_check_hostname", [1, None], "True or False"),

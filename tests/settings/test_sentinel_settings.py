@@ -201,6 +201,7 @@ def test_somebody_has_to_know_the_master(location: str) -> None:
         ({"sentinels": [5]}, "Option 'sentinels': each must be (host, port), 'host:port' or 'redis://host:port'"),
         ({"sentinels": [("s1", 1, 2)]}, "Option 'sentinels': each must be (host, port)"),
         ({"sentinels": [("", 1)]}, "Option 'sentinels': each must be (host, port)"),
+        ({"sentinels": [" "]}, "Option 'sentinels': each must be (host, port)"),
         ({"sentinels": [("s1", 0)]}, "Option 'sentinels': the port of a sentinel must be an integer from 1 to 65535"),
         ({"sentinels": [("s1", "x")]}, "Option 'sentinels': the port of a sentinel must be"),
         ({"sentinels": ["s1:x"]}, "Option 'sentinels': write host[:port]"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from copy import copy
 from functools import cached_property
 from inspect import isawaitable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, CacheKeyWarning, default_key_func
 from django.core.exceptions import ImproperlyConfigured
 
 from django_cachex import _core
@@ -138,7 +139,9 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         make = self.make_and_validate_key
         if getattr(make, "__func__", None) is _MAKE_AND_VALIDATE:
             return str(self.make_key(key, version=version))
-        return make(key, version=version)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CacheKeyWarning)
+            return make(key, version=version)
 
     def _read_server(self) -> int:
         return self._cache._read_server()  # noqa: SLF001 - of this package

@@ -119,4 +119,7 @@ def _streams(name: str, args: Sequence[Any]) -> int:
 
 
 def _text(arg: object) -> str:
-    return str(arg, "utf-8", "replace").upper() if isinstance(arg, (bytes, bytearray, memoryview)) else str(arg).upper()
+    if isinstance(arg, (bytes, bytearray, memoryview)):
+        return str(arg, "utf-8", "replace").upper()
+    # What is sent: an enumeration's own str() may be anything.
+    return str.upper(arg) if isinstance(arg, str) else str(arg).upper()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from os import urandom
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -117,6 +118,7 @@ class KeyValueCacheClient[ClientT](
         try:
             settings = self._settings_of(servers, options)
             self._serializers, self._compressors, self._codec = build_codec(settings)
+            vars(self)["_serializer"] = self._serializers[0]
         except BaseException as error:
             scrub(error)
             del servers, options, serializer, pool_class, parser_class, async_pool_class, compressor
@@ -183,6 +185,7 @@ class KeyValueCacheClient[ClientT](
             key: ignored here; on a cluster commands are routed by their own keys.
             write: ask for the write server.
         """
+        write = bool(write)
         client = self._raw[write]
         if client is None:
             client = self._raw[write] = self._client_class(self._engine, write=write)  # type: ignore[call-arg]
@@ -190,7 +193,7 @@ class KeyValueCacheClient[ClientT](
 
     async def get_async_client(self, key: str | None = None, *, write: bool = False) -> Any:
         """Return a raw async client; see ``get_client``."""
-        return self._async_client_class(self._async_engine, write=write)
+        return self._async_client_class(self._async_engine, write=bool(write))
 
     def close(self, **kwargs: Any) -> None:
         """Do nothing: connections belong to the process, and Django calls this after every request."""
@@ -232,7 +235,10 @@ class KeyValueCacheClient[ClientT](
         return [key.decode("utf-8", "surrogateescape") for key in keys]
 
     def _read_server(self) -> int:
-        return self._get_connection_pool_index(write=False)
+        if self._topology == "standalone":
+            return self._get_connection_pool_index(write=False)
+        # The engine finds out which servers there are. A number means the same one to it as long as that is there.
+        return 1 + int.from_bytes(urandom(2))
 
     # Values
 
@@ -243,6 +249,8 @@ class KeyValueCacheClient[ClientT](
     @_serializer.setter
     def _serializer(self, serializer: Any) -> None:
         self._serializers = [serializer, *self._serializers[1:]]
+        # Where those who put another in its place for a while look for what was there.
+        vars(self)["_serializer"] = serializer
         self._codec = Codec(self._serializers, self._compressors, self._settings.max_decompressed_size)
         # The shortcut has the codec of before. It makes way for methods that an object has of its own.
         self.encode, self.decode = self._codec.encode, self._codec.decode  # type: ignore[method-assign]

@@ -41,12 +41,13 @@ class _RawCommands:
 
     def _look_up(self, name: str, args: tuple[Any, ...]) -> tuple[Spec, float | None]:
         """Return the command, and how many seconds the server may wait before it answers."""
-        first, *others = name.upper().split() or [""]
-        words = (*others, *args)
+        first, *others = name.split() or [""]
+        first, words = first.upper(), (*others, *args)
         if (operation := refused(first, words)) is not None:
             raise NotSupportedError(operation, type(self).__name__)
         # The server's own table would tell what only reads; a raw client takes no chances.
-        spec = Spec(name.upper(), write=self._write, repeatable=False, keys=keys_of(first, words))
+        # What follows the first word may be a key.
+        spec = Spec(" ".join([first, *others]), write=self._write, repeatable=False, keys=keys_of(first, words))
         if first in LOOKED_AT:
             return spec, wait_of(first, words)
         if first in PAIRED:
@@ -158,8 +159,8 @@ class AsyncRedis(_RawCommands):
 
 
 # Commands whose own name has an underscore, and families whose attribute names join a subcommand with one.
-_FAMILIES = ("acl", "client", "cluster", "command", "config", "debug", "function", "latency", "memory", "module",
-             "object", "pubsub", "script", "slowlog", "xgroup", "xinfo")  # fmt: skip
+_FAMILIES = ("acl", "client", "cluster", "command", "commandlog", "config", "debug", "function", "latency", "memory",
+             "module", "object", "pubsub", "script", "slowlog", "xgroup", "xinfo")  # fmt: skip
 
 
 def _words(name: str) -> str:

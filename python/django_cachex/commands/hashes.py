@@ -51,6 +51,7 @@ class HashCommands(Commands):
             How many fields are new.
 
         Raises:
+            TypeError: *mapping* is no mapping, or *items* is one, or text.
             ValueError: there is nothing to set, a field without a value in *items*, or a *value* without its field.
         """
         pairs: list[tuple[Field, Any]] = []
@@ -63,6 +64,8 @@ class HashCommands(Commands):
                 raise TypeError(f"a mapping was expected, not {type(mapping).__name__}")
             pairs += mapping.items()
         if items is not None:
+            if isinstance(items, (Mapping, str, bytes)):
+                raise TypeError(f"items are fields and values in turn, not a {type(items).__name__}")
             flat = list(items)
             if len(flat) % 2:
                 raise ValueError("items must be fields and values in turn; the last field has no value")

@@ -11,6 +11,8 @@ __all__ = ["parse_client_info", "parse_info"]
 
 # Names and versions may look like numbers: a client called 007, a library at 1.10.
 _NUMBER = re.compile(r"-?[0-9]{1,300}(?P<fraction>\.[0-9]+)?", re.ASCII)
+# A part of a line that is several: `keys=1`. A path may have a `=` in it.
+_PART = re.compile(r"[\w.-]+=.*")
 _TEXTS = frozenset({"addr", "cmd", "events", "flags", "laddr", "lib-name", "lib-ver", "name", "user"})
 
 
@@ -32,7 +34,7 @@ def parse_client_info(reply: Any) -> dict[str, Any]:
 
 def _value(written: str) -> Any:
     parts = written.split(",")
-    if all("=" in part for part in parts):
+    if all(map(_PART.fullmatch, parts)):
         pairs = (part.partition("=") for part in parts)
         return {name: _number(value) for name, _, value in pairs}
     return _number(written)

@@ -136,6 +136,8 @@ class ScriptCommands(Commands):
 class QueuedScripts(ScriptCommands):
     """Scripts on pipelines, where only EVAL will do: a NOSCRIPT inside EXEC would leave the other commands applied."""
 
+    _version: int | None
+
     @command("EVAL", write=True, keys="numkeys")
     def eval_script(  # noqa: D102 - it has the direct method's
         self,
@@ -147,7 +149,7 @@ class QueuedScripts(ScriptCommands):
         post_hook: PostHook | None = None,
         version: int | None = None,
     ) -> Command[Any]:
-        helpers = _helpers(self, version)
+        helpers = _helpers(self, self._version if version is None else version)
         words = _words(helpers, keys, args, pre_hook)
         reply = as_is if post_hook is None else lambda raw: post_hook(helpers, raw)
         return Command(reply, *_checked(script), *words)
