@@ -8,6 +8,7 @@ use crate::compression::{Fault, Format};
 use crate::compressors::{self, Native};
 use crate::errors::{Error, Kind};
 use crate::imports::{self, intern};
+use crate::seal::{self, Seal};
 use crate::{errors, pickle};
 
 /// Python itself converts no longer integers between `int` and `str`.
@@ -15,8 +16,23 @@ const MAX_DIGITS: usize = 4300;
 
 struct Serializer {
     object: Py<PyAny>,
+    /// What our own pickle serializer does, if this is one.
+    pickle: Option<Seal>,
+}
+
+impl Serializer {
     /// The protocol, if this is our own pickle serializer, unmodified: then it is done without a detour.
-    pickle: Option<Py<PyAny>>,
+    fn protocol<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(seal) = &self.pickle else { return Ok(None) };
+        let object = self.object.bind(py);
+        let own = seal::attributes(object)?;
+        // It has nothing else of its own, unless somebody has put it there.
+        if own.len() == 1 && seal.holds_for_class(&object.get_type())? {
+            own.get_item(intern!(py, "protocol"))
+        } else {
+            Ok(None)
+        }
+    }
 }
 
 struct Compressor {
@@ -69,7 +85,12 @@ impl Codec {
             .try_iter()?
             .map(|object| {
                 let object = object?;
-                let pickle = if object.get_type().is(own) { Some(object.getattr("protocol")?.unbind()) } else { None };
+                let class = object.get_type();
+                let pickle = if class.is(own) {
+                    Some(Seal::new(&class, &["dumps", "loads", "_dumps", "_loads"])?)
+                } else {
+                    None
+                };
                 Ok(Serializer { object: object.unbind(), pickle })
             })
             .collect::<PyResult<Vec<_>>>()?;
@@ -97,9 +118,9 @@ impl Codec {
         let Some(serializer) = self.serializers.first() else {
             return Err(Error::new(Kind::Serializer, "no serializer").into());
         };
-        if let Some(protocol) = &serializer.pickle {
+        if let Some(protocol) = serializer.protocol(py)? {
             // No pickle reads as an integer.
-            if let Some(payload) = protocol.extract(py).ok().and_then(|protocol| pickle::write(value, protocol)) {
+            if let Some(payload) = protocol.extract().ok().and_then(|protocol| pickle::write(value, protocol)) {
                 return self.compress(payload.into_any());
             }
             return match imports::pickle_dumps(py)?.call1((value, protocol)) {
@@ -147,7 +168,7 @@ impl Codec {
         };
         let mut last = None;
         for serializer in &self.serializers {
-            let read = if serializer.pickle.is_some() {
+            let read = if serializer.protocol(py)?.is_some() {
                 let bytes = payload.cast::<PyBytes>().map(PyBytesMethods::as_bytes).unwrap_or_default();
                 if let Some(value) = pickle::read(py, bytes) {
                     return Ok(value);

@@ -47,7 +47,8 @@ impl Seal {
         Ok(true)
     }
 
-    fn holds_for_class(&self, class: &Bound<'_, PyType>) -> PyResult<bool> {
+    /// Whether no method has been replaced in the class.
+    pub(crate) fn holds_for_class(&self, class: &Bound<'_, PyType>) -> PyResult<bool> {
         let id = class.as_ptr() as usize;
         if self.intact.lock().contains(&(id, tag(class))) {
             return Ok(true);

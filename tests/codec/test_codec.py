@@ -8,6 +8,7 @@ import pickle
 import sys
 import zlib
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -369,6 +370,35 @@ def test_no_interruption_is_swallowed(error: type[BaseException], monkeypatch: p
 
     with pytest.raises(error, match="while dumping"):
         backend().encode(Interrupted())
+
+
+def test_another_serializer_at_the_same_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other(Duck):
+        def dumps(self, obj: Any) -> Any:
+            return b"other"
+
+    path = f"{Duck.__module__}.{Duck.__qualname__}"
+    before = backend(serializer=path).encode("x")
+    monkeypatch.setattr(sys.modules[Duck.__module__], Duck.__qualname__, Other)
+    assert backend(serializer=path).encode("x") == b"other"
+    monkeypatch.undo()
+    assert backend(serializer=path).encode("x") == before != b"other"
+
+
+@pytest.mark.parametrize("where", ["instance", "class"])
+def test_a_patched_serializer(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = backend()
+    serializer = cache._cache._serializer
+    before = cache.encode("v")
+    target = serializer if where == "instance" else type(serializer)
+    monkeypatch.setattr(target, "dumps", mock.Mock(return_value=b"patched"))
+    assert cache.encode("v") == b"patched"
+    monkeypatch.setattr(target, "loads", mock.Mock(return_value="patched"))
+    assert cache.decode(before) == "patched"
+    monkeypatch.undo()
+    assert (cache.encode("v"), cache.decode(before)) == (before, "v")
+    monkeypatch.setattr(serializer, "protocol", 2)
+    assert cache.encode("v") == pickle.dumps("v", 2)
 
 
 def test_no_interruption_is_swallowed_while_digits_are_read_back() -> None:
