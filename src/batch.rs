@@ -404,6 +404,12 @@ impl Batch {
         self.packed[index].repeatable
     }
 
+    /// Whether packed command number `index` changes data. Some that only read go where writes go, too.
+    pub(crate) fn changes(&self, index: usize) -> bool {
+        let Packed { name, write, .. } = &self.packed[index];
+        *write && !matches!(&**name, "EXISTS" | "GET" | "SCAN" | "SSCAN")
+    }
+
     pub(crate) fn name_of(&self, index: usize) -> &Arc<str> {
         &self.packed[index].name
     }

@@ -249,7 +249,11 @@ impl Driver<'_> {
             match moved {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Step::Interrupted),
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(Error::closed()),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    // Unless the link says that it had no room.
+                    self.link.has_reply().map_err(Error::protocol)?;
+                    return Err(Error::closed());
+                }
                 Err(error) => return Err(Error::io("connection lost", &error)),
             }
         }

@@ -136,17 +136,7 @@ impl Engine {
         at: Option<usize>,
         wait: Option<f64>,
     ) -> PyResult<Py<PyAny>> {
-        let (py, this) = (slf.py(), slf.get());
-        guarded(|| match this.parts(spec.get(), args)? {
-            Parts::One => this.submit(py, this.request(spec.get(), args, at, wait)?),
-            Parts::Several(batch, shape) => this.submit_spread(py, batch, shape, this.deadline(Instant::now())),
-            Parts::Unknown => {
-                let (engine, spec, args) = (slf.clone().unbind(), spec.clone().unbind(), args.clone().unbind());
-                let (command, deadline) = (spec.get().name.clone(), this.deadline(Instant::now()));
-                let work = move |py: Python<'_>| Self::send(engine.bind(py), spec.bind(py), args.bind(py), at, wait);
-                looped::once_found(py, &this.topology, command, deadline, Box::new(work))
-            }
-        })
+        guarded(|| Self::send_by(slf, spec, args, at, wait, slf.get().deadline(Instant::now())))
     }
 
     /// Sends what a declaration has built and returns its result.
@@ -232,6 +222,30 @@ impl Engine {
         self.config.operation_timeout.map(|limit| now + limit)
     }
 
+    /// Sends a command on the running loop, once its servers are known; all that within `deadline`.
+    fn send_by(
+        slf: &Bound<'_, Self>,
+        spec: &Bound<'_, Spec>,
+        args: &Bound<'_, PyTuple>,
+        at: Option<usize>,
+        wait: Option<f64>,
+        deadline: Option<Instant>,
+    ) -> PyResult<Py<PyAny>> {
+        let (py, this) = (slf.py(), slf.get());
+        match this.parts(spec.get(), args)? {
+            Parts::One => looped::submit(py, &this.topology, this.request(spec.get(), args, at, wait)?, deadline),
+            Parts::Several(batch, shape) => this.submit_spread(py, batch, shape, deadline),
+            Parts::Unknown => {
+                let (engine, spec, args) = (slf.clone().unbind(), spec.clone().unbind(), args.clone().unbind());
+                let command = spec.get().name.clone();
+                let work = move |py: Python<'_>| {
+                    Self::send_by(engine.bind(py), spec.bind(py), args.bind(py), at, wait, deadline)
+                };
+                looped::once_found(py, &this.topology, command, deadline, Box::new(work))
+            }
+        }
+    }
+
     pub(crate) fn max_value_size(&self) -> Option<usize> {
         self.config.max_value_size
     }
@@ -296,10 +310,14 @@ impl Engine {
             if groups.is_empty() {
                 return Ok(shape.of(py, spread.results(py)?)?.unbind());
             }
-            let launched: Vec<_> = groups
-                .into_iter()
-                .map(|group| (blocking::launch(py, &group.node, &group.request, deadline), group))
-                .collect();
+            let mut launched = Vec::with_capacity(groups.len());
+            for group in groups {
+                match blocking::launch(py, &group.node, &group.request, deadline) {
+                    // What a signal handler or a hook has raised ends it, and nothing more is sent.
+                    Err(failure) if failure.error.is_foreign() => return Err(failure.error.into()),
+                    flight => launched.push((flight, group)),
+                }
+            }
             for (flight, group) in launched {
                 let landed =
                     flight.and_then(|flight| blocking::land(py, &group.node, &group.request, flight, deadline));

@@ -47,6 +47,7 @@ fn _core(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(compressors::decompress, module)?)?;
     module.add_function(wrap_pyfunction!(__getattr__, module)?)?;
     module.add_function(wrap_pyfunction!(injection::_panic_next, module)?)?;
+    py.import("atexit")?.call_method1("register", (wrap_pyfunction!(control::_end, module)?,))?;
     control::prepare();
     registry::prepare();
     looped::prepare(py);

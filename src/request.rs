@@ -25,7 +25,7 @@ pub(crate) enum Place {
     Index(usize),
     /// The one that has this slot.
     Slot(u16),
-    /// Of those that serve this slot always the same, whichever this number picks.
+    /// Of those that serve this slot always the same, whichever this number picks: 0 the one that takes writes.
     Pinned(u16, usize),
     /// This one and no other.
     Node(Arc<Node>),

@@ -73,6 +73,8 @@ pub(crate) struct Spread {
     everywhere: Option<Vec<Arc<str>>>,
     /// Why a server did not answer to part of a pipeline.
     lost: Option<Error>,
+    /// The servers have to be looked for before what is pending is sent.
+    searching: bool,
 }
 
 impl Spread {
@@ -88,6 +90,7 @@ impl Spread {
             delay: Duration::ZERO,
             everywhere: if let Shape::Everywhere(names) = shape { Some(names.clone()) } else { None },
             lost: None,
+            searching: false,
         };
         this.begin();
         this
@@ -120,6 +123,9 @@ impl Spread {
 
     /// What is to be sent now, in order for each server; `None` if the servers are not known. Empty when all is done.
     pub(crate) fn groups(&mut self) -> Option<Vec<Group>> {
+        if std::mem::take(&mut self.searching) {
+            return None;
+        }
         if self.pending.is_empty() {
             self.check_everywhere()?;
         }
@@ -164,7 +170,11 @@ impl Spread {
             }
             let missing = || Error::new(Kind::Internal, "a reply is missing").into_exception(py).into_bound(py);
             let reply = replies.next().unwrap_or_else(missing);
-            answers.push(Answer { index, refused: group.refusal(&reply), reply });
+            let refused = group.refusal(&reply).filter(|error| {
+                // A script may answer with what looks like a refusal.
+                error.is_genuine() || self.batch.form(index) != Form::Script
+            });
+            answers.push(Answer { index, reply, refused });
         }
         if self.on_primaries && answers.iter().any(Answer::is_put_off) {
             self.forbid_overtaking(&mut answers);
@@ -174,15 +184,15 @@ impl Spread {
             let is_put_off = answer.is_put_off();
             let Answer { index, reply, refused } = answer;
             let place = self.batch.route(index).0.slot();
-            if let Some(error) = refused
+            if self.on_primaries && !is_put_off && put_off.contains(&place) {
+                // It was meant to see what has not been done yet, wherever that will be.
+                self.pending.push(Pending { index, detour: None });
+            } else if let Some(error) = refused
                 && self.go_on(index, &group.node, self.batch.form(index), &Failure::sent(error))
             {
                 if is_put_off {
                     put_off.insert(place);
                 }
-            } else if self.on_primaries && put_off.contains(&place) {
-                // It was meant to see what has not been done yet.
-                self.pending.push(Pending { index, detour: None });
             } else {
                 self.replies[index] = Some(reply.unbind());
             }
@@ -190,17 +200,17 @@ impl Spread {
     }
 
     /// A command of a pipeline that is put off is not sent again once a later one in its slot has written: it would come too
-    /// late. (What is sent elsewhere concerns other keys than what is served here.)
+    /// late.
     fn forbid_overtaking(&self, answers: &mut [Answer<'_>]) {
         let mut written = HashSet::new();
         for answer in answers.iter_mut().rev() {
-            let (place, write) = self.batch.route(answer.index);
+            let place = self.batch.route(answer.index).0.slot();
             if answer.is_put_off() {
-                if written.contains(&place.slot()) {
+                if written.contains(&place) {
                     answer.refused = None;
                 }
-            } else if write {
-                written.insert(place.slot());
+            } else if answer.refused.is_none() && self.batch.changes(answer.index) {
+                written.insert(place);
             }
         }
     }
@@ -226,11 +236,8 @@ impl Spread {
         let nature = Nature { write, repeatable: self.batch.is_repeatable(index), form };
         let attempts = &mut self.attempts[index];
         let again = retry::again(&*self.topology, node, place, nature, failure, attempts, self.deadline);
-        // A search for one command of many goes on beside the others.
         let Some(Again { delay, detour, search }) = again else { return false };
-        if search {
-            self.topology.find(Box::new(drop));
-        }
+        self.searching |= search;
         self.delay = self.delay.max(delay);
         self.pending.push(Pending { index, detour });
         true

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
 use super::handshake::Credentials;
+use super::visit::attach;
 use crate::config::{Config, Hook};
 use crate::errors::{Error, Kind, Result};
 use crate::node::Connection;
@@ -22,7 +23,7 @@ where
     T: Send + 'static,
     F: FnOnce(Python<'_>) -> PyResult<T> + Send + 'static,
 {
-    let ran = tokio::task::spawn_blocking(move || Python::try_attach(|py| work(py).map_err(Error::foreign))).await;
+    let ran = tokio::task::spawn_blocking(move || attach(|py| work(py).map_err(Error::foreign))).await;
     match ran {
         Ok(Some(result)) => result,
         Ok(None) => Err(Error::new(Kind::Connection, "the interpreter is shutting down")),
@@ -31,8 +32,7 @@ where
 }
 
 fn held(hook: &Hook) -> Result<Py<PyAny>> {
-    Python::try_attach(|py| hook.0.clone_ref(py))
-        .ok_or_else(|| Error::new(Kind::Connection, "the interpreter is shutting down"))
+    attach(|py| hook.0.clone_ref(py)).ok_or_else(|| Error::new(Kind::Connection, "the interpreter is shutting down"))
 }
 
 /// Where servers can be reached that announce these addresses.

@@ -6,6 +6,7 @@ mod answer;
 mod connect;
 mod handshake;
 mod hooks;
+mod visit;
 mod watch;
 
 use std::cell::{Cell, RefCell};
@@ -24,6 +25,7 @@ use crate::sync::{Mutex, PerProcess};
 pub(crate) use answer::Answer;
 pub(crate) use connect::{ask, ask_and_subscribe, connect};
 pub(crate) use hooks::{BoundConnection, remap};
+pub(crate) use visit::{_end, attach};
 pub(crate) use watch::{Watch, watch};
 
 /// How long the thread waits for more work.
@@ -39,6 +41,7 @@ static TASKS: LazyLock<PerProcess<Tasks>> = LazyLock::new(PerProcess::default);
 /// Makes what a fork must not find half made.
 pub(crate) fn prepare() {
     LazyLock::force(&TASKS);
+    visit::prepare();
 }
 
 thread_local! {

@@ -27,7 +27,7 @@ impl Lease {
         {
             let silent = self.patience.and_then(|limit| open.progress.checked_add(limit));
             let deadline = open.link.waiters().filter_map(ahead).min();
-            due = [due, silent, deadline].into_iter().flatten().min();
+            due = [due, silent, deadline, open.overdue(self.patience)].into_iter().flatten().min();
         }
         due
     }
@@ -85,7 +85,8 @@ impl Lease {
             if let Phase::Open(open) = phase
                 && open.link.in_flight() > 0
             {
-                silent = this.patience.is_some_and(|limit| now.saturating_duration_since(open.progress) >= limit);
+                silent = this.patience.is_some_and(|limit| now.saturating_duration_since(open.progress) >= limit)
+                    || open.overdue(this.patience).is_some_and(|overdue| overdue <= now);
                 for waiter in open.link.waiters().filter(|waiter| late(waiter)) {
                     let error = error.clone().during(waiter.request.name(0));
                     expired.push((waiter.future.clone_ref(py), error));

@@ -8,6 +8,7 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 
 use super::future;
+use crate::control::attach;
 use crate::errors::{Error, Result, contained};
 use crate::imports::{self, intern};
 use crate::sync::Mutex;
@@ -87,7 +88,7 @@ pub(super) fn when_found(
     let (found, event_loop) = (found.unbind(), event_loop.clone().unbind());
     topology.find(Box::new(move |outcome| {
         // When the interpreter is going away, so is the loop.
-        Python::try_attach(move |py| {
+        attach(move |py| {
             *found.get().outcome.lock() = Some(outcome);
             // A loop that was closed meanwhile has nobody who waits.
             let _ = event_loop.call_method1(py, intern!(py, "call_soon_threadsafe"), (found,));

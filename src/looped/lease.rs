@@ -17,6 +17,7 @@ use super::open::Open;
 use super::socket::unregister;
 use super::waiter::Waiter;
 use super::wakeup::is_interruptible;
+use crate::control::attach;
 use crate::errors::{Error, Kind, contained};
 use crate::imports::{self, intern};
 use crate::node::{Connection, FRESH, Node, State};
@@ -199,7 +200,7 @@ impl Lease {
         let event_loop = event_loop.clone().unbind();
         this.node.connect(move |made| {
             // When the interpreter is going away, so is the loop. Both are let go of where it is held.
-            Python::try_attach(move |py| Self::deliver(lease.bind(py), event_loop.bind(py), made));
+            attach(move |py| Self::deliver(lease.bind(py), event_loop.bind(py), made));
         });
         Ok(())
     }

@@ -73,8 +73,10 @@ fn dispatch(event_loop: &Bound<'_, PyAny>, mut waiter: Waiter) -> PyResult<()> {
     if let Some(plain) = waiter.plain.take() {
         waiter.request = plain;
     }
-    let node = match waiter.detour.take() {
+    // It stays: the connection there may turn out to be closed.
+    let node = match &waiter.detour {
         Some(Detour { node, asking }) => {
+            let (node, asking) = (node.clone(), *asking);
             if asking {
                 let asked = Arc::new(waiter.request.asked());
                 waiter.plain = Some(std::mem::replace(&mut waiter.request, asked));

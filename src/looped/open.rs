@@ -1,7 +1,7 @@
 //! A connection that the loop has registered: its link, its socket, and the replies that come in.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
@@ -12,6 +12,9 @@ use crate::node::{Connection, Node};
 use crate::reply::{self, Landing};
 use crate::transport::{Transport, Wait};
 use crate::wire::{Link, Received};
+
+/// So much is received before the loop gets a turn, unless all has to be.
+const AT_ONCE: usize = 8 * 1024 * 1024;
 
 pub(super) struct Open {
     pub(super) link: Link<Waiter>,
@@ -56,6 +59,12 @@ impl Open {
         self.link.push_with(waiter, |waiter| (&waiter.request.payload, waiter.request.replies));
     }
 
+    /// Until when the reply that is owed first may go on arriving: its waiter has been told long before.
+    pub(super) fn overdue(&self, patience: Option<Duration>) -> Option<Instant> {
+        let deadline = self.link.waiters().next()?.deadline?;
+        deadline.checked_add(patience?)
+    }
+
     /// Receives once, or until nothing is left, and takes every reply that is complete.
     pub(super) fn read(
         &mut self,
@@ -64,6 +73,7 @@ impl Open {
         drain: bool,
         done: &mut Vec<(Waiter, Outcome)>,
     ) -> Result<(), Error> {
+        let mut taken = 0;
         loop {
             let (n, room) = match self.receive() {
                 Ok(received) => received,
@@ -72,10 +82,17 @@ impl Open {
                 Err(error) => return Err(Error::io("connection lost", &error)),
             };
             if n == 0 {
+                // Unless the link says that it had no room.
+                self.link.has_reply().map_err(Error::protocol)?;
                 return Err(Error::closed());
             }
             self.progress = Instant::now();
             self.take(py, node, done)?;
+            taken += n;
+            // The loop has other things to do as well; it comes back for the rest.
+            if taken > AT_ONCE && !drain && !self.transport.is_tls() {
+                return Ok(());
+            }
             // A large value keeps arriving, and the TLS session may hold records that the socket no longer shows.
             if n < room && self.landing.is_none() && !drain && !self.transport.is_tls() {
                 return Ok(());
@@ -139,13 +156,13 @@ impl Open {
     }
 
     pub(super) fn into_connection(self) -> Option<Connection> {
-        let Self { link, transport, .. } = self;
+        let Self { link, transport, progress, .. } = self;
         if !transport.is_ours() || transport.is_writing() || !link.is_clean() {
             return None;
         }
         let link = link.handover()?;
         // uvloop leaves O_NONBLOCK set.
         transport.make_blocking().ok()?;
-        Some(Connection { transport, link, used: Instant::now() })
+        Some(Connection { transport, link, used: progress })
     }
 }

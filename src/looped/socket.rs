@@ -23,7 +23,7 @@ impl Lease {
         // Nothing but the loop's owner may keep it alive.
         let event_loop = PyWeakrefReference::new(event_loop).map_err(Error::foreign)?.unbind();
         let tell = move || {
-            let told = Python::try_attach(|py| {
+            let told = control::attach(|py| {
                 let event_loop = event_loop.bind(py).upgrade()?;
                 let callback = lease.bind(py).getattr(intern!(py, "on_readable")).ok()?;
                 event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (callback,)).map(drop).ok()
@@ -55,10 +55,11 @@ impl Lease {
             let mut inner = this.inner.lock();
             let Phase::Open(open) = &mut inner.phase else { return Ok(()) };
             open.unsent = 0;
+            let before = open.link.output.total();
             match open.transport.send(&mut open.link.output) {
                 Ok(complete) => {
                     let was_writing = std::mem::replace(&mut open.writing, !complete);
-                    if was_writing {
+                    if was_writing && open.link.output.total() > before {
                         // The server takes what it is sent: a sign of life.
                         open.progress = Instant::now();
                     }

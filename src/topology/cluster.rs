@@ -119,6 +119,7 @@ impl Topology for Cluster {
             return Some(shard.primary.clone());
         }
         let replica = match place {
+            Place::Pinned(_, 0) => None,
             // A cursor belongs to one server, whatever its state.
             Place::Pinned(_, number) => picked(&shard.replicas, *number),
             _ => healthy(&shard.replicas),

@@ -23,6 +23,8 @@ impl Input {
 
     /// Room for at least one more chunk, or for what a frame of `need` bytes still lacks. It grows no faster than
     /// data came, so that a length that a server merely claims costs nothing.
+    ///
+    /// Nothing, if there is no memory for that.
     pub(super) fn spare(&mut self, need: usize) -> &mut [u8] {
         self.settle();
         let held = self.end - self.start;
@@ -42,6 +44,10 @@ impl Input {
             } else if self.buffer.len() - held < room {
                 #[cfg(test)]
                 super::tests::work::count(held + room - self.buffer.len());
+                let more = held + room - self.buffer.len();
+                if self.buffer.try_reserve_exact(more).is_err() {
+                    return &mut [];
+                }
                 self.buffer.resize(held + room, 0);
             }
         }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::input::Input;
 use super::output::Output;
 use super::payload::Payload;
-use super::resp::{self, ProtocolError, Scanner};
+use super::resp::{self, MAX_FRAME, ProtocolError, Scanner};
 
 /// From this size on, a bulk string is received straight into its final buffer.
 pub const LARGE_BULK: usize = 32 * 1024;
@@ -154,9 +154,13 @@ impl<W> Link<W> {
         })
     }
 
-    /// Where the next bytes from the socket belong.
+    /// Where the next bytes from the socket belong: nowhere, if there is no room for them. Nothing more comes from here then.
     pub fn spare(&mut self) -> &mut [u8] {
-        self.input.spare(self.scanner.need())
+        let spare = self.input.spare(self.scanner.need());
+        if spare.is_empty() {
+            self.failed = Some(ProtocolError::FrameTooLong);
+        }
+        spare
     }
 
     /// `n` bytes were put into [`Link::spare`].
@@ -210,6 +214,7 @@ impl<W> Link<W> {
                 return Err(ProtocolError::Unexpected);
             }
             match self.scanner.scan(bytes)? {
+                None if bytes.len() > MAX_FRAME => return Err(ProtocolError::FrameTooLong),
                 None => {
                     self.input.settle();
                     return Ok(None);

@@ -15,4 +15,4 @@ mod tests;
 pub use link::{LARGE_BULK, Link, Received};
 pub use output::Output;
 pub use payload::{Mark, Payload, Shared};
-pub use resp::{Element, Elements, MAX_BULK, MAX_DEPTH, MAX_LINE, ProtocolError, Scanner};
+pub use resp::{Element, Elements, MAX_BULK, MAX_DEPTH, MAX_FRAME, MAX_LINE, ProtocolError, Scanner};

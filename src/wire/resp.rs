@@ -11,6 +11,9 @@ pub const MAX_LINE: usize = 1024 * 1024;
 /// Largest accepted bulk string: the servers' own limit (`proto-max-bulk-len`).
 pub const MAX_BULK: usize = 512 * 1024 * 1024;
 
+/// Largest accepted frame. An aggregate may hold as many elements as it likes; no cache has a use for more than this at once.
+pub const MAX_FRAME: usize = if cfg!(test) { 1024 * 1024 * 64 } else { 2 * MAX_BULK };
+
 /// The peer does not speak RESP, or speaks more of it than we are ready to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProtocolError {
@@ -19,6 +22,7 @@ pub enum ProtocolError {
     /// A number, boolean or null that is none.
     BadValue,
     BulkTooLong,
+    FrameTooLong,
     LineTooLong,
     MissingTerminator,
     TooDeep,
@@ -33,6 +37,7 @@ impl fmt::Display for ProtocolError {
             Self::BadLength => f.write_str("invalid length"),
             Self::BadValue => f.write_str("invalid value"),
             Self::BulkTooLong => write!(f, "bulk string longer than {MAX_BULK} bytes"),
+            Self::FrameTooLong => write!(f, "reply longer than {MAX_FRAME} bytes, or than there is memory for"),
             Self::LineTooLong => write!(f, "line longer than {MAX_LINE} bytes"),
             Self::MissingTerminator => f.write_str("missing line terminator"),
             Self::TooDeep => write!(f, "reply nested deeper than {MAX_DEPTH}"),

@@ -148,3 +148,15 @@ def test_raw_clients(apart: RedisCache, servers: list[Server], call: Caller) -> 
     else:
         assert reader.get(key) == b"2"
         assert writer.get(key) == b"1"
+
+
+def test_a_walk_begins_elsewhere_if_its_server_does_not_answer(
+    start_server: Callable[..., Server], make_cache: Callable[..., RedisCache], call: Caller
+) -> None:
+    primary, replica = start_server(), start_server()
+    cache = make_cache([primary.url, replica.url])
+    call(cache.set_many, {f"k{number}": number for number in range(50)})
+    call(cache.sadd, "set", *range(50))
+    replica.kill()
+    assert len(list(call(cache.iter_keys, "k*", itersize=5))) == 50
+    assert set(call(cache.sscan_iter, "set", count=5)) == set(range(50))

@@ -294,3 +294,18 @@ def test_a_primary_that_does_not_answer(
     with pytest.raises(CacheTimeoutError):
         executed(p, call, **options)
     assert len(p) == 0
+
+
+def test_nothing_overtakes_on_its_way_elsewhere(
+    cache: RedisClusterCache, move: SlotMove, call: Caller, tag: str
+) -> None:
+    """One key has moved already: what reads it is sent there behind what writes it."""
+    a, b = tag + "a", tag + "b"
+    call(cache.set, a, "old")
+    move.begin()
+    assert move.move_keys() == 1
+    mover = threading.Timer(0.3, move.end)
+    mover.start()
+    p = made(cache, call)
+    assert executed(p.set_many({a: "new", b: "new"}, None).get(a).get(b), call) == [[], "new", "new"]
+    mover.join()

@@ -10,6 +10,7 @@ import pytest
 
 from django_cachex.exceptions import CacheTimeoutError, ResponseError
 from tests.cluster.places import calls_of
+from tests.faults.outcomes import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,7 +164,32 @@ def test_the_map_is_renewed_by_and_by(
         time.sleep(0.05)
 
 
-# Failovers in order
+# Failovers
+
+
+def test_the_first_call_after_a_failover(
+    start_cluster: Callable[..., Cluster], make_cache: Callable[..., RedisClusterCache], call: Caller
+) -> None:
+    """Whatever it is: that the old primary refuses connections is a reason to wait for a look at the map."""
+    cluster = start_cluster()
+    names = ("get", "get_many", "set_many", "pipeline")
+    caches = [make_cache(cluster.urls, OPTIONS={"client_name": f"{name}-{call.mode}"}) for name in names]
+    dead, *others = cluster.primaries()
+    made = caches[0].make_key
+    keys = [next(f"k{n}" for n in range(1000) if cluster.owner(made(f"k{n}")) is node) for node in (dead, *others)]
+    for cache in caches:
+        call(cache.set_many, dict.fromkeys(keys, 1))
+    slot = cluster.slot(made(keys[0]))
+    dead.kill()
+    assert eventually(lambda: cluster.owner(slot) is not dead, seconds=30)
+    by_get, by_get_many, by_set_many, by_pipeline = caches
+    assert call(by_get.get, keys[0]) == 1
+    assert call(by_get_many.get_many, keys) == dict.fromkeys(keys, 1)
+    assert call(by_set_many.set_many, dict.fromkeys(keys, 2)) == []
+    p: Any = by_pipeline.apipeline() if call.is_async else by_pipeline.pipeline()
+    for key in keys:
+        p.get(key)
+    assert (call.run(p.execute()) if call.is_async else p.execute()) == [2, 2, 2]
 
 
 def test_writes_go_on_through_a_failover(

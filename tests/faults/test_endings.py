@@ -46,6 +46,16 @@ def test_the_interpreter_ends(
     assert ended < 5
 
 
+@pytest.mark.parametrize("to", ["a server", "nobody"])
+def test_the_interpreter_ends_just_after_a_connection_was_made(to: str, server: Server) -> None:
+    """Who has made it may still be telling the loop."""
+    url = server.url if to == "a server" else "redis://127.0.0.1:1"
+    for _ in range(20):
+        with start("connecting", url, warnings="ignore") as program:
+            said, errors = program.communicate(timeout=30)
+        assert (program.returncode, said) == (0, "over\n"), errors
+
+
 @pytest.mark.parametrize("how", ["waiting", "connecting", "pool", "loop"])
 def test_ctrl_c(
     how: str, server: Server, start_proxy: Callable[[Server], Proxy], figure: Callable[[str], None]

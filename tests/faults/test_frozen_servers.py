@@ -217,6 +217,51 @@ class TestBusy:
         assert min(failed) > 0
         assert max(connects) <= seconds
 
+    def test_a_reply_without_end(
+        self,
+        call_on_any_loop: Caller,
+        server: Server,
+        start_proxy: Callable[[Server], Proxy],
+        make_cache: Callable[..., RedisCache],
+    ) -> None:
+        """Nobody waits for it any more, and behind it nobody gets a reply: the connection is replaced."""
+        call = call_on_any_loop
+        proxy = start_proxy(server)
+        cache = make_cache(proxy.url, OPTIONS={"socket_timeout": 0.5, "operation_timeout": 0.5})
+        call(cache.set, "k", "v")
+        unit = b":1\r\n"
+        proxy.answer(b"*1000000000\r\n", trigger=b"endless", unit=unit, units=-1, size=len(unit), pause=0.1)
+        assert isinstance(attempt(call, cache.get, "endless").error, CacheTimeoutError)
+        proxy.heal()
+        assert until_it_works(call, cache.get, "k") < 1 + SLACK
+        assert call(cache.get, "k") == "v"
+
+
+class TestFullSocket:
+    def test_new_requests_are_no_sign_of_life(
+        self, start_server: Callable[..., Server], make_cache: Callable[..., RedisCache]
+    ) -> None:
+        """They queue up behind what the server does not take."""
+        server = start_server()
+        limits = {"socket_timeout": 0.5, "operation_timeout": 1.5, "tcp_user_timeout": None, "retry": 0}
+        cache = make_cache(server.url, OPTIONS=limits)
+        large = "x" * 400_000
+
+        async def work() -> list[Any]:
+            await cache.aset("k", "v")
+            server.suspend()
+            try:
+                calls = []
+                for _ in range(30):
+                    calls.append(asyncio.create_task(cache.aset("large", large)))
+                    await asyncio.sleep(0.05)
+                return await asyncio.gather(*calls, return_exceptions=True)
+            finally:
+                server.resume()
+
+        first, *_ = asyncio.run(work())
+        assert "no reply within 0.5 s" in str(first), "the silence was noticed, not only that its own time was over"
+
 
 class TestBlackHole:
     def test_the_connection_is_replaced(

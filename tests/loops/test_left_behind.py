@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 import warnings
 import weakref
 from typing import TYPE_CHECKING
@@ -117,3 +118,21 @@ def test_a_loop_collected_without_close(
     assert cache.get("k", "none") == "none"
     assert server.opened() - before <= 2
     assert eventually(lambda: connected(server) <= 2, collecting=True)
+
+
+def test_a_connection_that_was_closed_while_its_loop_was_idle(
+    start_server: Callable[..., Server], make_cache: Callable[..., RedisCache]
+) -> None:
+    """It has been idle for as long as the loop did not use it, not only since the loop was closed."""
+    server = start_server()
+    cache = make_cache(server.url)
+    for number in range(20):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(cache.aset("n", number))
+        assert connected(server) == 1
+        server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        assert eventually(lambda: connected(server) == 0)
+        # One that was used a moment ago is not looked at.
+        time.sleep(0.005)
+        loop.close()
+        assert cache.incr("n") == number + 1, "what may not be sent twice is sent on another one"

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Literal, Self, ove
 
 from django_cachex._core import Command, Spec
 from django_cachex.commands.replies import refuse
-from django_cachex.exceptions import ResponseError
+from django_cachex.exceptions import CacheConnectionError, CacheTimeoutError, ResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 
     from django_cachex._core import Engine
     from django_cachex.commands.overloads import Overloaded, Twin
@@ -41,6 +41,7 @@ __all__ = [
     "command",
     "steps",
     "stream",
+    "walk",
 ]
 
 
@@ -72,6 +73,32 @@ type EngineOf = staticmethod[[Any], Engine]
 type Built[R] = Command[R] | Transaction[R]
 type Steps[R] = Generator[Built[Any], Any, R]
 type Stream[T] = Generator[Built[Any] | Items[T], Any, None]
+
+
+def walk[T](step: Callable[[int, int], Command[Any]], made: Callable[[Any], Iterable[T]], server: int) -> Stream[T]:
+    """Walk through what one server has, from cursor to cursor.
+
+    Args:
+        step: builds the command for a cursor and a server.
+        made: makes items of what a step has found.
+        server: the number of a server for reads, which is asked at every step.
+
+    Yields:
+        The commands, and between them their items.
+    """
+    cursor = 0
+    while True:
+        try:
+            cursor, found = yield step(cursor, server)
+        except (CacheConnectionError, CacheTimeoutError):
+            # No cursor ties the walk to that server yet, and the one that takes writes has everything.
+            if cursor or not server:
+                raise
+            server = 0
+        else:
+            yield Items(made(found))
+            if not cursor:
+                return
 
 
 class Direct:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django_cachex._core import Spec
 from django_cachex.commands.base import Commands
-from django_cachex.commands.command import Command, Items, aio, astream, command, steps, stream
+from django_cachex.commands.command import Command, aio, astream, command, steps, stream, walk
 from django_cachex.commands.replies import done, flag, integer, items, page, text
 from django_cachex.exceptions import KeyNotFoundError
 from django_cachex.types import KeyType
@@ -76,13 +76,11 @@ class KeyCommands(Commands):
             User keys in no particular order; one may come twice while keys are added and removed.
         """
         glob = self._pattern(pattern, version)
-        server = self._read_server()
-        cursor = 0
-        while True:
-            cursor, keys = yield _scan(cursor, glob, itersize or ITERSIZE, at=server)
-            yield Items(self._user_keys(keys, version))
-            if not cursor:
-                return
+        yield from walk(
+            lambda cursor, server: _scan(cursor, glob, itersize or ITERSIZE, at=server),
+            lambda keys: self._user_keys(keys, version),
+            self._read_server(),
+        )
 
     aiter_keys = astream(iter_keys)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django_cachex._core import Spec
 from django_cachex.commands.arguments import as_keys
 from django_cachex.commands.base import Commands
-from django_cachex.commands.command import Command, Items, aio, astream, command, stream
+from django_cachex.commands.command import Command, aio, astream, command, stream, walk
 from django_cachex.commands.overloads import popping, taking
 from django_cachex.commands.replies import flag, integer, items, page
 
@@ -265,13 +265,11 @@ class SetCommands(Commands):
         """
         made = self._key(key, version)
         choice = _choice(match, _COUNT if count is None else count)
-        server = self._read_server()
-        cursor = 0
-        while True:
-            cursor, found = yield Command(page, made, cursor, *choice, spec=_SSCAN, at=server)
-            yield Items(self._values(found))
-            if not cursor:
-                return
+        yield from walk(
+            lambda cursor, server: Command(page, made, cursor, *choice, spec=_SSCAN, at=server),
+            self._values,
+            self._read_server(),
+        )
 
     asscan_iter = astream(sscan_iter)
 

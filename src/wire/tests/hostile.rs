@@ -2,7 +2,7 @@
 
 use super::driver::{Driver, fill};
 use super::work;
-use crate::wire::{Element, Elements, Link, MAX_BULK, MAX_DEPTH, MAX_LINE, Payload, ProtocolError, Scanner};
+use crate::wire::{Element, Elements, Link, MAX_BULK, MAX_DEPTH, MAX_FRAME, MAX_LINE, Payload, ProtocolError, Scanner};
 
 fn verdict(bytes: &[u8]) -> Result<Option<usize>, ProtocolError> {
     Scanner::default().scan(bytes)
@@ -231,5 +231,22 @@ fn work_is_linear_in_what_comes() {
         let (less, more) = (effort(half.as_bytes()), effort(whole.as_bytes()));
         assert!(more <= 6 * whole.len(), "{name}: {more} bytes of work for {}", whole.len());
         assert!(more <= 2 * less + less / 10, "{name}: {less} grew to {more}");
+    }
+}
+
+#[test]
+fn a_frame_without_end_is_refused() {
+    let mut link = Link::default();
+    link.push(&Payload::default(), 1, ());
+    let item = [b"$1000\r\n".as_slice(), &[b'x'; 1000], b"\r\n"].concat();
+    fill(&mut link, b"*1000000000000\r\n");
+    for held in (0..).step_by(item.len()) {
+        match link.has_reply() {
+            Ok(complete) => assert!(!complete && held <= MAX_FRAME + item.len(), "it is still being held"),
+            Err(error) => {
+                return assert_eq!((error, held > MAX_FRAME - item.len()), (ProtocolError::FrameTooLong, true));
+            }
+        }
+        fill(&mut link, &item);
     }
 }
