@@ -179,9 +179,10 @@ def test_the_first_call_after_a_failover(
     keys = [next(f"k{n}" for n in range(1000) if cluster.owner(made(f"k{n}")) is node) for node in (dead, *others)]
     for cache in caches:
         call(cache.set_many, dict.fromkeys(keys, 1))
-    slot = cluster.slot(made(keys[0]))
+    heir = cluster.replicas(dead)[0]
     dead.kill()
-    assert eventually(lambda: cluster.owner(slot) is not dead, seconds=30)
+    assert eventually(lambda: heir.info("replication")["role"] == "master", seconds=30)
+    cluster.settle()
     by_get, by_get_many, by_set_many, by_pipeline = caches
     assert call(by_get.get, keys[0]) == 1
     assert call(by_get_many.get_many, keys) == dict.fromkeys(keys, 1)
