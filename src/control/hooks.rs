@@ -1,7 +1,7 @@
 //! Application code that takes part in connecting: always on a thread of its own, never inside the runtime.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -35,14 +35,18 @@ fn held(hook: &Hook) -> Result<Py<PyAny>> {
     attach(|py| hook.0.clone_ref(py)).ok_or_else(|| Error::new(Kind::Connection, "the interpreter is shutting down"))
 }
 
-/// Where servers can be reached that announce these addresses.
-pub(crate) async fn remap(hook: &Hook, announced: Vec<(String, u16)>) -> Result<Vec<(String, u16)>> {
+/// Where servers can be reached that announce these addresses. A hook that hangs must not end all searching, so it has the
+/// time that a connection has.
+pub(crate) async fn remap(hook: &Hook, announced: Vec<(String, u16)>, config: &Config) -> Result<Vec<(String, u16)>> {
     let hook = held(hook)?;
-    with_python(move |py| {
+    let mapping = with_python(move |py| {
         let addresses = announced.into_iter().map(|(host, port)| hook.bind(py).call1((host, port))?.extract());
         addresses.collect()
-    })
-    .await
+    });
+    let limit = config.connect_timeout;
+    tokio::time::timeout(limit.unwrap_or(Duration::MAX), mapping)
+        .await
+        .unwrap_or_else(|_| Err(Error::timeout("address_remap has not answered", limit)))
 }
 
 pub(super) async fn prepare(hook: &Hook) -> Result<()> {

@@ -264,7 +264,7 @@ async fn table_of(server: &Arc<Config>, template: &Config, options: &Options) ->
     announced.sort();
     announced.dedup();
     let addresses = match &options.remap {
-        Some(remap) => control::remap(remap, announced.clone()).await?,
+        Some(remap) => control::remap(remap, announced.clone(), template).await?,
         None => announced.clone(),
     };
     let addresses: HashMap<_, _> = announced.into_iter().zip(addresses).collect();

@@ -192,7 +192,7 @@ async fn servers_of(sentinel: &Arc<Config>, known: &Known, question: &Question) 
     announced.extend(others.list().unwrap_or_default().iter().filter_map(peer));
     let refresh = if servers == 1 + replicas.len() { REFRESH } else { SOON };
     let addresses = match &question.remap {
-        Some(remap) => control::remap(remap, announced.clone()).await?,
+        Some(remap) => control::remap(remap, announced.clone(), &question.template).await?,
         None => announced.clone(),
     };
     let (servers, peers) = addresses.split_at(servers.min(addresses.len()));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,13 @@ from django_cachex.cache import RedisClusterCache
 from django_cachex.exceptions import (
     AuthenticationError,
     CacheConnectionError,
+    CacheTimeoutError,
     CachexError,
     ClusterDownError,
     ClusterUnreachableError,
     NoPermissionError,
 )
-from tests.faults.outcomes import SLACK, eventually
+from tests.faults.outcomes import SLACK, eventually, until_it_works
 from tests.servers import free_port
 
 if TYPE_CHECKING:
@@ -263,3 +265,23 @@ def test_each_caller_gets_an_exception_of_its_own(make_cache: Callable[..., Any]
         raised.append(caught.value)
         assert sum(entry.name == "test_each_caller_gets_an_exception_of_its_own" for entry in caught.traceback) == 1
     assert len({*map(id, raised)}) == 20
+
+
+def test_a_remap_that_hangs(cluster: Cluster, make_cache: Callable[..., Any], call: Caller) -> None:
+    """It ends one search, not all that come after."""
+    healed, over = threading.Event(), threading.Event()
+
+    def remap(host: str, port: int) -> tuple[str, int]:
+        if not healed.is_set():
+            over.wait(30)
+        return host, port
+
+    limits = {"socket_connect_timeout": 0.3, "socket_timeout": 0.3, "operation_timeout": 1}
+    cache = make_cache(OPTIONS={**limits, "address_remap": remap, "client_name": f"hanging-{call.mode}"})
+    try:
+        with pytest.raises((CacheConnectionError, CacheTimeoutError)):
+            call(cache.get, "k")
+        healed.set()
+        until_it_works(call, cache.get, "k")
+    finally:
+        over.set()
