@@ -138,11 +138,19 @@ def _names(table: Mapping[str, Option], topology: str) -> list[str]:
     return [name for name, option in table.items() if topology in option.topologies]
 
 
+def _known(name: object) -> Option | None:
+    return CONNECTION_OPTIONS.get(name) or CACHE_OPTIONS.get(name) if isinstance(name, str) else None
+
+
 def _refuse(name: object, topology: str, valid: Collection[str], *, where: str = "") -> ImproperlyConfigured:
-    option = CONNECTION_OPTIONS.get(name) or CACHE_OPTIONS.get(name) if isinstance(name, str) else None
-    if option is not None and topology not in option.topologies:
-        others = " and ".join(sorted(option.topologies))
-        return ImproperlyConfigured(f"Option {name!r}{where} is for {others} backends only")
+    option = _known(name)
+    lowered = name.lower() if isinstance(name, str) else name
+    meant = option or _known(lowered)
+    if meant is not None and topology not in meant.topologies:
+        whose = f"is for {' and '.join(sorted(meant.topologies))} backends only"
+        if option is None:
+            return ImproperlyConfigured(f"Unknown option {name!r}{where}; {lowered!r} {whose}")
+        return ImproperlyConfigured(f"Option {name!r}{where} {whose}")
     if option is not None:
         return ImproperlyConfigured(f"Option {name!r}{where} does not describe a connection; it belongs in OPTIONS")
     return ImproperlyConfigured(unknown(name, valid, where=where))

@@ -237,6 +237,7 @@ def test_hooks_of_an_async_pool_class_belong_to_one_object_for_all_loops() -> No
         ({"stampede_prevention": True}, "'stampede_prevention' must be False"),
         ({"stampede_prevention": {"beta": 1}}, "'stampede_prevention' must be False"),
         ({"max_redirects": 5}, "'max_redirects' is for cluster backends only"),
+        ({"SENTINELS": []}, "Unknown option 'SENTINELS'; 'sentinels' is for sentinel backends only"),
         ({"passwd": SECRET}, "'passwd'; did you mean 'password'"),
         ({"password": 5}, "'password' must be"),
         ({"pool_class": "redis.sentinel.SentinelConnectionPool"}, "'pool_class' must be a pool class"),
