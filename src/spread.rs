@@ -185,7 +185,8 @@ impl Spread {
             let Answer { index, reply, refused } = answer;
             let place = self.batch.route(index).0.slot();
             if self.on_primaries && !is_put_off && put_off.contains(&place) {
-                // It was meant to see what has not been done yet, wherever that will be.
+                // It was meant to see what has not been done yet, wherever that will be. It ends when that one ends.
+                self.attempts[index] = Attempts::default();
                 self.pending.push(Pending { index, detour: None });
             } else if let Some(error) = refused
                 && self.go_on(index, &group.node, self.batch.form(index), &Failure::sent(error))
