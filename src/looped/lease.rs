@@ -24,11 +24,6 @@ use crate::node::{Connection, FRESH, Node, State};
 use crate::retry::Failure;
 use crate::sync::Mutex;
 
-/// So many unsent requests are sent at once, plus one for every so many in flight: the server works on them while the
-/// loop goes on making others. A larger crowd needs fewer, larger writes.
-const EAGER: usize = 8;
-const EAGER_SHARE: usize = 4;
-
 pub(super) enum Phase {
     Vacant,
     Connecting,
@@ -131,8 +126,8 @@ impl Lease {
                         Next::Lost
                     } else {
                         open.push(waiter);
-                        let eager = open.unsent >= EAGER + open.link.in_flight() / EAGER_SHARE;
-                        match (idle || eager && !open.writing, *flushing) {
+                        let ready = !open.writing && open.crowd.is_ready(open.unsent, idle);
+                        match (ready, *flushing) {
                             (true, _) => Next::Write,
                             (false, true) => Next::Nothing,
                             (false, false) => {

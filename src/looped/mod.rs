@@ -4,6 +4,7 @@
 //! reference only, so a loop that is dropped takes its lease along, and the lease's destructor gives the connection back.
 
 mod alarm;
+mod crowd;
 mod found;
 mod future;
 mod gather;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
+use super::crowd::Crowd;
 use super::waiter::{Outcome, Waiter};
 use crate::control::Watch;
 use crate::errors::{Error, Kind};
@@ -24,6 +25,7 @@ pub(super) struct Open {
     pub(super) writing: bool,
     /// Requests on the link since the last write.
     pub(super) unsent: usize,
+    pub(super) crowd: Crowd,
     /// A PING is on its way (`health_check_interval`); requests wait until it is answered.
     pub(super) checking: bool,
     /// When the server last gave a sign of life, or began to owe one.
@@ -40,6 +42,7 @@ impl Open {
             landing: None,
             writing: false,
             unsent: 0,
+            crowd: Crowd::default(),
             checking: false,
             progress: Instant::now(),
             watch,
@@ -57,6 +60,7 @@ impl Open {
             waiter.left = waiter.deadline.take().map(|deadline| deadline.saturating_duration_since(Instant::now()));
         }
         self.link.push_with(waiter, |waiter| (&waiter.request.payload, waiter.request.replies));
+        self.crowd.grown(self.link.in_flight());
     }
 
     /// Until when the reply that is owed first may go on arriving: its waiter has been told long before.
@@ -88,6 +92,9 @@ impl Open {
             }
             self.progress = Instant::now();
             self.take(py, node, done)?;
+            if self.link.in_flight() == 0 {
+                self.crowd.gone();
+            }
             taken += n;
             // The loop has other things to do as well; it comes back for the rest.
             if taken > AT_ONCE && !drain && !self.transport.is_tls() {
