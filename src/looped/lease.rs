@@ -24,6 +24,9 @@ use crate::node::{Connection, FRESH, Node, State};
 use crate::retry::Failure;
 use crate::sync::Mutex;
 
+/// Room for so many replies is made before they are read.
+const ROOM: usize = 64;
+
 pub(super) enum Phase {
     Vacant,
     Connecting,
@@ -301,18 +304,15 @@ impl Lease {
                 }
             }
         };
-        let mut done = Vec::new();
+        let mut done = Vec::with_capacity(open.link.in_flight().min(ROOM));
         let drain = drain || open.watch.is_some();
         let read = catch_unwind(AssertUnwindSafe(|| open.read(py, &this.node, drain, &mut done)))
             .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "internal failure while reading a reply")));
         this.inner.lock().phase = Phase::Open(open);
         let refilled = this.refill(py);
         let interruptible = is_interruptible(event_loop);
-        for (waiter, outcome) in done {
-            match outcome {
-                Ok(value) => waiter.finish(py, Ok(value), interruptible),
-                Err(error) => waiter.fail(event_loop, &this.node, Failure::sent(error)),
-            }
+        for done in done {
+            done.tell(event_loop, &this.node, interruptible);
         }
         match read {
             Ok(()) if refilled => Self::write(slf, event_loop),

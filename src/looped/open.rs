@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 
 use super::crowd::Crowd;
-use super::waiter::{Outcome, Waiter};
+use super::waiter::{Done, Waiter};
 use crate::control::Watch;
 use crate::errors::{Error, Kind};
 use crate::node::{Connection, Node};
@@ -70,13 +70,7 @@ impl Open {
     }
 
     /// Receives once, or until nothing is left, and takes every reply that is complete.
-    pub(super) fn read(
-        &mut self,
-        py: Python<'_>,
-        node: &Node,
-        drain: bool,
-        done: &mut Vec<(Waiter, Outcome)>,
-    ) -> Result<(), Error> {
+    pub(super) fn read(&mut self, py: Python<'_>, node: &Node, drain: bool, done: &mut Vec<Done>) -> Result<(), Error> {
         let mut taken = 0;
         loop {
             let (n, room) = match self.receive() {
@@ -124,7 +118,7 @@ impl Open {
         Ok((n, room))
     }
 
-    pub(super) fn take(&mut self, py: Python<'_>, node: &Node, done: &mut Vec<(Waiter, Outcome)>) -> Result<(), Error> {
+    pub(super) fn take(&mut self, py: Python<'_>, node: &Node, done: &mut Vec<Done>) -> Result<(), Error> {
         let convert = |waiter: &mut Waiter, frame: &[u8]| {
             let reply = reply::convert(py, frame, waiter.origin(node));
             reply::add(py, &waiter.request, &mut waiter.values, reply)
@@ -141,11 +135,11 @@ impl Open {
                 Received::PartLarge(waiter) => drop(landed(waiter, self.landing.take())),
                 Received::Last(mut waiter, frame) => {
                     let outcome = convert(&mut waiter, frame).unwrap_or_else(incomplete);
-                    done.push((waiter, outcome));
+                    done.push(Done::of(waiter, outcome));
                 }
                 Received::LastLarge(mut waiter) => {
                     let outcome = landed(&mut waiter, self.landing.take()).unwrap_or_else(incomplete);
-                    done.push((waiter, outcome));
+                    done.push(Done::of(waiter, outcome));
                 }
             }
         }

@@ -18,7 +18,35 @@ use crate::retry::{self, Again, Attempts, Failure};
 use crate::sync::Mutex;
 use crate::topology::{Detour, Topology};
 
-pub(super) type Outcome = Result<Py<PyAny>, Error>;
+type Outcome = Result<Py<PyAny>, Error>;
+
+/// A waiter that has left the link, and what it is to be told.
+pub(super) enum Done {
+    /// What nearly all are.
+    Value(Py<PyAny>, Py<PyAny>),
+    Other(Box<(Waiter, Outcome)>),
+}
+
+impl Done {
+    pub(super) fn of(waiter: Waiter, outcome: Outcome) -> Self {
+        match outcome {
+            Ok(value) if waiter.part.is_none() => Self::Value(waiter.future, value),
+            outcome => Self::Other(Box::new((waiter, outcome))),
+        }
+    }
+
+    /// Completes the future, or tries again.
+    pub(super) fn tell(self, event_loop: &Bound<'_, PyAny>, node: &Arc<Node>, interruptible: bool) {
+        let py = event_loop.py();
+        match self {
+            Self::Value(future, value) => future::tell(future.bind(py), Ok(value.into_bound(py)), interruptible),
+            Self::Other(other) => match *other {
+                (waiter, Ok(value)) => waiter.finish(py, Ok(value), interruptible),
+                (waiter, Err(error)) => waiter.fail(event_loop, node, Failure::sent(error)),
+            },
+        }
+    }
+}
 
 /// A task that waits for the reply to a request.
 pub(super) struct Waiter {
