@@ -9,6 +9,10 @@ const LEAST: usize = 8;
 /// From this size on a crowd's first request waits for the others.
 const LARGE: usize = 24;
 
+/// A crowd is sent in so many parts: the server takes longer for scripts than the loop, and is not to wait for them.
+const PARTS: usize = 2;
+const SCRIPT_PARTS: usize = 6;
+
 /// The most requests that were in flight at once. A run begins with the first request on an idle connection, and ends
 /// when nothing is owed any more.
 #[derive(Default)]
@@ -30,9 +34,10 @@ impl Crowd {
 
     /// Whether so many unsent requests are sent at once, and not at the end of the loop's iteration. `first`: nothing
     /// else is in flight.
-    pub(super) fn is_ready(&self, unsent: usize, first: bool) -> bool {
+    pub(super) fn is_ready(&self, unsent: usize, first: bool, script: bool) -> bool {
         let size = self.before.max(self.now);
-        first && size < LARGE || unsent >= LEAST.max(size.div_ceil(2))
+        let parts = if script { SCRIPT_PARTS } else { PARTS };
+        first && (script || size < LARGE) || unsent >= LEAST.max(size.div_ceil(parts))
     }
 }
 
@@ -47,7 +52,7 @@ mod tests {
         for number in 1..=requests {
             unsent += 1;
             crowd.grown(number);
-            if crowd.is_ready(unsent, number == 1) {
+            if crowd.is_ready(unsent, number == 1, false) {
                 written.push(number);
                 unsent = 0;
             }

@@ -21,7 +21,7 @@ use crate::control::attach;
 use crate::errors::{Error, Kind, contained};
 use crate::imports::{self, intern};
 use crate::node::{Connection, FRESH, Node, State};
-use crate::retry::Failure;
+use crate::retry::{Failure, Form};
 use crate::sync::Mutex;
 
 /// Room for so many replies is made before they are read.
@@ -128,8 +128,9 @@ impl Lease {
                         queue.push_back(waiter);
                         Next::Lost
                     } else {
+                        let script = waiter.request.nature().form == Form::Script;
                         open.push(waiter);
-                        let ready = !open.writing && open.crowd.is_ready(open.unsent, idle);
+                        let ready = !open.writing && open.crowd.is_ready(open.unsent, idle, script);
                         match (ready, *flushing) {
                             (true, _) => Next::Write,
                             (false, true) => Next::Nothing,
