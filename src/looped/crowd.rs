@@ -47,12 +47,16 @@ mod tests {
 
     /// After which of `requests` requests on an idle connection a write follows.
     fn writes(crowd: &mut Crowd, requests: usize) -> Vec<usize> {
+        writes_of(crowd, requests, false)
+    }
+
+    fn writes_of(crowd: &mut Crowd, requests: usize, scripts: bool) -> Vec<usize> {
         let mut unsent = 0;
         let mut written = Vec::new();
         for number in 1..=requests {
             unsent += 1;
             crowd.grown(number);
-            if crowd.is_ready(unsent, number == 1, false) {
+            if crowd.is_ready(unsent, number == 1, scripts) {
                 written.push(number);
                 unsent = 0;
             }
@@ -81,6 +85,13 @@ mod tests {
         let mut crowd = Crowd::default();
         writes(&mut crowd, 20);
         assert_eq!(writes(&mut crowd, 20), [1, 11]);
+    }
+
+    #[test]
+    fn scripts_are_sent_in_smaller_parts_and_the_first_does_not_wait() {
+        let mut crowd = Crowd::default();
+        writes_of(&mut crowd, 60, true);
+        assert_eq!(writes_of(&mut crowd, 60, true), [1, 11, 21, 31, 41, 51]);
     }
 
     #[test]

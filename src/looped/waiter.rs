@@ -18,32 +18,32 @@ use crate::retry::{self, Again, Attempts, Failure};
 use crate::sync::Mutex;
 use crate::topology::{Detour, Topology};
 
-type Outcome = Result<Py<PyAny>, Error>;
-
-/// A waiter that has left the link, and what it is to be told.
+/// What becomes of a waiter that has left the link.
 pub(super) enum Done {
-    /// What nearly all are.
+    /// The future gets this value.
     Value(Py<PyAny>, Py<PyAny>),
-    Other(Box<(Waiter, Outcome)>),
+    /// These are the replies to a part of a batch.
+    Part(Part, Py<PyAny>),
+    /// It tries again, or fails.
+    Failed(Box<Waiter>, Error),
 }
 
 impl Done {
-    pub(super) fn of(waiter: Waiter, outcome: Outcome) -> Self {
-        match outcome {
-            Ok(value) if waiter.part.is_none() => Self::Value(waiter.future, value),
-            outcome => Self::Other(Box::new((waiter, outcome))),
+    pub(super) fn of(waiter: Waiter, outcome: Result<Py<PyAny>, Error>) -> Self {
+        match (outcome, waiter) {
+            (Ok(value), Waiter { part: Some(part), .. }) => Self::Part(part, value),
+            (Ok(value), Waiter { future, .. }) => Self::Value(future, value),
+            (Err(error), waiter) => Self::Failed(Box::new(waiter), error),
         }
     }
 
-    /// Completes the future, or tries again.
+    /// Tells whoever waits. If that task was cancelled meanwhile, the reply is dropped here.
     pub(super) fn tell(self, event_loop: &Bound<'_, PyAny>, node: &Arc<Node>, interruptible: bool) {
         let py = event_loop.py();
         match self {
             Self::Value(future, value) => future::tell(future.bind(py), Ok(value.into_bound(py)), interruptible),
-            Self::Other(other) => match *other {
-                (waiter, Ok(value)) => waiter.finish(py, Ok(value), interruptible),
-                (waiter, Err(error)) => waiter.fail(event_loop, node, Failure::sent(error)),
-            },
+            Self::Part(part, replies) => part.arrived(py, &replies),
+            Self::Failed(waiter, error) => waiter.fail(event_loop, node, Failure::sent(error)),
         }
     }
 }
@@ -116,20 +116,6 @@ impl Waiter {
         future::is_done(self.future.bind(py))
     }
 
-    /// Completes the future, unless its task was cancelled meanwhile: then the reply is dropped here.
-    pub(super) fn finish(&self, py: Python<'_>, outcome: Outcome, interruptible: bool) {
-        let outcome = match (&self.part, outcome) {
-            (Some(part), Ok(value)) => return part.arrived(py, &value),
-            (_, outcome) => outcome,
-        };
-        let outcome = match outcome {
-            Ok(value) => Ok(value.into_bound(py)),
-            Err(_) if self.is_done(py) => return,
-            Err(error) => Err(error.into()),
-        };
-        future::tell(self.future.bind(py), outcome, interruptible);
-    }
-
     /// Tries again if that is allowed, else fails the future.
     pub(super) fn fail(mut self, event_loop: &Bound<'_, PyAny>, node: &Arc<Node>, failure: Failure) {
         let py = event_loop.py();
@@ -147,7 +133,7 @@ impl Waiter {
         let again = retry::again(&*topology, node, place, nature, &failure, &mut self.attempts, self.deadline);
         let Some(Again { delay, detour, search }) = again else {
             let error = self.origin(node).mark(failure.error);
-            return self.finish(py, Err(error), true);
+            return future::settle(self.future.bind(py), Err(error.into()));
         };
         self.detour = detour;
         self.values.clear();
