@@ -307,7 +307,9 @@ impl Driver<'_> {
         let received = self.link.receive().map_err(|error| Failure::sent(origin.mark(Error::protocol(error))))?;
         Ok(match received {
             None => None,
-            Some(Received::Part((), frame) | Received::Last((), frame)) => Some(reply::convert(py, frame, origin)),
+            Some(Received::Part((), frame) | Received::Last((), frame)) => {
+                Some(reply::convert(py, frame, origin, None))
+            }
             Some(Received::PartLarge(()) | Received::LastLarge(())) => {
                 self.landing.take().map(|landing| Reply::Value(landing.into_bytes()))
             }

@@ -201,6 +201,20 @@ impl Codec {
 }
 
 impl Codec {
+    /// The value that `bytes` stand for, if they are what our own pickle serializer stores of plain values.
+    pub(crate) fn plain<'py>(&self, py: Python<'py>, bytes: &[u8]) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if let Some(value) = integer(py, bytes)? {
+            return Ok(Some(value));
+        }
+        let Some(serializer) = self.serializers.first() else { return Ok(None) };
+        if self.compressors.iter().any(|compressor| !compressor.writes_magic() || compressor.fits(bytes))
+            || serializer.protocol(py)?.is_none()
+        {
+            return Ok(None);
+        }
+        Ok(pickle::read(py, bytes))
+    }
+
     fn compress<'py>(&self, payload: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = payload.py();
         let Some(compressor) = self.compressors.first() else { return Ok(payload) };

@@ -8,6 +8,7 @@ use pyo3::types::{PyTuple, PyType};
 
 use crate::errors::{self, Kind};
 use crate::imports::intern;
+use crate::reading;
 use crate::spec::Spec;
 
 /// A command about to be sent: what follows the name, and what becomes of the reply.
@@ -109,7 +110,7 @@ impl Call {
             return Err(refusal(py, self.refused.as_ref(), PyErr::from_value(failed.clone())));
         }
         match (self.listed, replies) {
-            (None, [reply]) => self.reply.bind(py).call1((reply,)),
+            (None, [reply]) => reading::read(self.reply.bind(py), reply),
             _ => self.reply.bind(py).call1((replies.to_vec(),)),
         }
     }

@@ -13,6 +13,7 @@ use crate::batch::Batch;
 use crate::command::{Command, refusal};
 use crate::config::{Config, Hook, Server};
 use crate::errors::guarded;
+use crate::reading;
 use crate::request::Request;
 use crate::retry::Attempts;
 use crate::spec::{Merge, Sharding, Spec};
@@ -136,7 +137,7 @@ impl Engine {
         at: Option<usize>,
         wait: Option<f64>,
     ) -> PyResult<Py<PyAny>> {
-        guarded(|| Self::send_by(slf, spec, args, at, wait, slf.get().deadline(Instant::now())))
+        guarded(|| Self::send_by(slf, spec, args, at, wait, None, slf.get().deadline(Instant::now())))
     }
 
     /// Sends what a declaration has built and returns its result.
@@ -150,17 +151,20 @@ impl Engine {
         let command = built.get();
         let raw = self.call(py, &command.spec(spec), command.args.bind(py), command.at, command.wait);
         match raw {
-            Ok(raw) => command.reply.bind(py).call1((raw,)),
+            Ok(raw) => reading::read(command.reply.bind(py), raw.bind(py)),
             Err(error) => Err(refusal(py, command.refused.as_ref(), error)),
         }
     }
 
-    /// Sends what a declaration has built on the running loop; returns an `asyncio.Future` of the raw reply.
+    /// Sends what a declaration has built on the running loop; returns an `asyncio.Future` of the result, or of an
+    /// [`Unread`](reading::Unread).
     #[pyo3(signature = (spec, built, /))]
     fn start<'py>(slf: &Bound<'py, Self>, spec: &Bound<'py, Spec>, built: &Bound<'py, Command>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let command = built.get();
-        Self::send(slf, &command.spec(spec), command.args.bind(py), command.at, command.wait)
+        let (spec, args, reading) = (command.spec(spec), command.args.bind(py), command.reply.clone_ref(py));
+        let deadline = slf.get().deadline(Instant::now());
+        guarded(|| Self::send_by(slf, &spec, args, command.at, command.wait, Some(reading), deadline))
     }
 
     /// An empty batch for `call_batch` or `send_batch`.
@@ -229,17 +233,21 @@ impl Engine {
         args: &Bound<'_, PyTuple>,
         at: Option<usize>,
         wait: Option<f64>,
+        reading: Option<Py<PyAny>>,
         deadline: Option<Instant>,
     ) -> PyResult<Py<PyAny>> {
         let (py, this) = (slf.py(), slf.get());
         match this.parts(spec.get(), args)? {
-            Parts::One => looped::submit(py, &this.topology, this.request(spec.get(), args, at, wait)?, deadline),
-            Parts::Several(batch, shape) => this.submit_spread(py, batch, shape, deadline),
+            Parts::One => {
+                let request = this.request(spec.get(), args, at, wait)?;
+                looped::submit(py, &this.topology, request, reading, deadline)
+            }
+            Parts::Several(batch, shape) => this.submit_spread(py, batch, shape, reading, deadline),
             Parts::Unknown => {
                 let (engine, spec, args) = (slf.clone().unbind(), spec.clone().unbind(), args.clone().unbind());
                 let command = spec.get().name.clone();
                 let work = move |py: Python<'_>| {
-                    Self::send_by(engine.bind(py), spec.bind(py), args.bind(py), at, wait, deadline)
+                    Self::send_by(engine.bind(py), spec.bind(py), args.bind(py), at, wait, reading, deadline)
                 };
                 looped::once_found(py, &this.topology, command, deadline, Box::new(work))
             }
@@ -336,10 +344,11 @@ impl Engine {
         py: Python<'_>,
         batch: Batch,
         shape: Shape,
+        reading: Option<Py<PyAny>>,
         deadline: Option<Instant>,
     ) -> PyResult<Py<PyAny>> {
         let spread = Spread::new(batch, self.topology.clone(), &shape, deadline);
-        looped::submit_batch(py, &self.topology, spread, shape, deadline)
+        looped::submit_batch(py, &self.topology, spread, shape, reading, deadline)
     }
 
     /// Finds the servers, for `command`.
@@ -359,8 +368,8 @@ impl Engine {
     /// Sends `outgoing` on the running loop.
     pub(crate) fn submit_any(&self, py: Python<'_>, outgoing: Outgoing) -> PyResult<Py<PyAny>> {
         match outgoing {
-            Outgoing::One(request) => self.submit(py, request),
-            Outgoing::Spread(batch, shape) => self.submit_spread(py, batch, shape, self.deadline(Instant::now())),
+            Outgoing::One(request) => self.submit(py, request, None),
+            Outgoing::Spread(batch, shape) => self.submit_spread(py, batch, shape, None, self.deadline(Instant::now())),
         }
     }
 
@@ -380,9 +389,9 @@ impl Engine {
         Ok(Outgoing::One(batch.whole(transaction)?))
     }
 
-    /// Sends `request` on the running loop.
-    pub(crate) fn submit(&self, py: Python<'_>, request: Request) -> PyResult<Py<PyAny>> {
-        looped::submit(py, &self.topology, request, self.deadline(Instant::now()))
+    /// Sends `request` on the running loop; see [`looped::submit`].
+    pub(crate) fn submit(&self, py: Python<'_>, request: Request, reading: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
+        looped::submit(py, &self.topology, request, reading, self.deadline(Instant::now()))
     }
 
     /// Sends `request` and waits for its result.

@@ -42,6 +42,8 @@ mod node;
 #[cfg(feature = "python")]
 mod pickle;
 #[cfg(feature = "python")]
+mod reading;
+#[cfg(feature = "python")]
 mod registry;
 #[cfg(feature = "python")]
 mod reply;

@@ -11,11 +11,12 @@ use crate::config::Server;
 use crate::control::BoundConnection;
 use crate::engine::Engine;
 use crate::keys::KeyMaker;
+use crate::reading::{Reading, Unread};
 use crate::shortcut::{Shortcut, Shortcuts};
 use crate::spec::Spec;
 use crate::tls::Tls;
-use crate::values::{GetReply, Values};
-use crate::{compressors, control, fork, imports, injection, looped, pickle, registry};
+use crate::values::Values;
+use crate::{compressors, control, fork, imports, injection, looped, pickle, reading, registry};
 
 /// Names that belong to the native module's interface but are defined in Python are looked up when first asked for.
 #[pyfunction]
@@ -36,22 +37,24 @@ fn _core(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Command>()?;
     module.add_class::<Engine>()?;
     module.add_class::<KeyMaker>()?;
+    module.add_class::<Reading>()?;
     module.add_class::<Server>()?;
     module.add_class::<Shortcut>()?;
     module.add_class::<Shortcuts>()?;
     module.add_class::<Spec>()?;
     module.add_class::<Tls>()?;
+    module.add_class::<Unread>()?;
     module.add_class::<Values>()?;
     module.add_function(wrap_pyfunction!(compressors::compress, module)?)?;
     module.add_function(wrap_pyfunction!(compressors::compression_levels, module)?)?;
     module.add_function(wrap_pyfunction!(compressors::decompress, module)?)?;
     module.add_function(wrap_pyfunction!(__getattr__, module)?)?;
     module.add_function(wrap_pyfunction!(injection::_panic_next, module)?)?;
+    reading::add_to(module)?;
     py.import("atexit")?.call_method1("register", (wrap_pyfunction!(control::_end, module)?,))?;
     control::prepare();
     registry::prepare();
     looped::prepare(py);
     pickle::prepare(py)?;
-    let _ = py.get_type::<GetReply>();
     Ok(fork::prepare()?)
 }

@@ -15,6 +15,7 @@ use pyo3::types::{PyBytes, PyList};
 use crate::config::Config;
 use crate::errors::{Error, Kind};
 use crate::injection::{self, Point};
+use crate::reading;
 use crate::request::Request;
 use crate::wire::{Element, Elements};
 
@@ -40,16 +41,33 @@ impl Origin<'_> {
 }
 
 /// The answer that a frame holds. What Python cannot make out of it is refused as well, so every frame has an answer.
-pub(crate) fn convert(py: Python<'_>, frame: &[u8], origin: Origin<'_>) -> Reply {
+///
+/// With `reading`, the value is what that makes of it, or an [`Unread`](reading::Unread).
+pub(crate) fn convert(py: Python<'_>, frame: &[u8], origin: Origin<'_>, reading: Option<&Py<PyAny>>) -> Reply {
     let made = catch_unwind(AssertUnwindSafe(|| {
         injection::trip(Point::Read);
-        objects(py, frame, origin)
+        let Some(reading) = reading else { return objects(py, frame, origin) };
+        if let Some(element) = Elements::of(frame).next()
+            && let Some(value) = reading::at_once(py, reading, &element)?
+        {
+            return Ok(Reply::Value(value.unbind()));
+        }
+        match objects(py, frame, origin)? {
+            Reply::Value(value) => reading::later(py, reading, value).map(Reply::Value),
+            refused @ Reply::Refused(_) => Ok(refused),
+        }
     }));
     match made {
         Ok(Ok(reply)) => reply,
         Ok(Err(error)) => Reply::Refused(Error::foreign(error)),
         Err(_) => Reply::Refused(origin.mark(Error::new(Kind::Internal, "internal failure while reading a reply"))),
     }
+}
+
+/// The answer that a string is which was received into its own buffer; see [`convert`].
+pub(crate) fn landed(py: Python<'_>, value: Py<PyAny>, reading: Option<&Py<PyAny>>) -> Reply {
+    let Some(reading) = reading else { return Reply::Value(value) };
+    reading::later(py, reading, value).map_or_else(|error| Reply::Refused(Error::foreign(error)), Reply::Value)
 }
 
 fn objects(py: Python<'_>, frame: &[u8], origin: Origin<'_>) -> PyResult<Reply> {

@@ -2,12 +2,11 @@
 //! instance. Only then may a native shortcut stand in for them.
 
 use std::ptr;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
-
-use crate::sync::Mutex;
 
 /// How many classes a seal remembers as intact.
 const REMEMBERED: usize = 16;
@@ -15,9 +14,10 @@ const REMEMBERED: usize = 16;
 /// The methods of a class as they were when the class was made.
 pub(crate) struct Seal {
     methods: Vec<(Py<PyString>, Py<PyAny>)>,
-    /// Classes that were found intact, each with its version tag at that time. Locked only by who holds the interpreter,
-    /// hence never at a fork.
-    intact: Mutex<Vec<(usize, u32)>>,
+    /// Version tags of classes that were found intact. No two classes ever have the same.
+    intact: [AtomicU32; REMEMBERED],
+    /// Where the next one goes, counted on and on.
+    next: AtomicUsize,
 }
 
 impl Seal {
@@ -26,7 +26,7 @@ impl Seal {
             .iter()
             .map(|name| Ok((PyString::intern(class.py(), name).unbind(), class.getattr(*name)?.unbind())))
             .collect::<PyResult<_>>()?;
-        Ok(Self { methods, intact: Mutex::default() })
+        Ok(Self { methods, intact: Default::default(), next: AtomicUsize::new(0) })
     }
 
     /// Whether all sealed methods of `object` are the sealed ones.
@@ -49,8 +49,8 @@ impl Seal {
 
     /// Whether no method has been replaced in the class.
     pub(crate) fn holds_for_class(&self, class: &Bound<'_, PyType>) -> PyResult<bool> {
-        let id = class.as_ptr() as usize;
-        if self.intact.lock().contains(&(id, tag(class))) {
+        let seen = tag(class);
+        if seen != 0 && self.intact.iter().any(|intact| intact.load(Ordering::Relaxed) == seen) {
             return Ok(true);
         }
         for (name, method) in &self.methods {
@@ -59,14 +59,10 @@ impl Seal {
             }
         }
         // The look-ups above have given the class a tag, if it can have one.
-        let tag = tag(class);
-        if tag != 0 {
-            let mut intact = self.intact.lock();
-            intact.retain(|(other, _)| *other != id);
-            if intact.len() == REMEMBERED {
-                intact.remove(0);
-            }
-            intact.push((id, tag));
+        let seen = tag(class);
+        if seen != 0 {
+            let place = self.next.fetch_add(1, Ordering::Relaxed) % REMEMBERED;
+            self.intact[place].store(seen, Ordering::Relaxed);
         }
         Ok(true)
     }

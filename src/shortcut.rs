@@ -5,20 +5,21 @@
 //! instructions say.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyNone, PyNotImplemented, PyString, PyType};
+use pyo3::types::{PyDict, PyList, PyNone, PyNotImplemented, PyString, PyType};
 
 use crate::argument;
 use crate::batch::Batch;
 use crate::codec::Codec;
 use crate::engine::{Engine, Outgoing};
-use crate::errors::{self, Error, Kind, guarded};
+use crate::errors::{Error, Kind, guarded};
 use crate::imports::intern;
 use crate::keys::KeyMaker;
+use crate::reading::{self, Reading};
 use crate::request::{self, Request};
 use crate::seal::{self, Seal};
 use crate::spec::{Merge, Spec};
 use crate::spread::Shape;
-use crate::values::{GetReply, Values, unexpected};
+use crate::values::Values;
 
 /// What the shortcuts of all clients have in common.
 #[pyclass(frozen, module = "django_cachex._core")]
@@ -34,6 +35,7 @@ pub(crate) struct Shortcuts {
     set: Spec,
     mget: Spec,
     mset: Spec,
+    done: Py<Reading>,
 }
 
 /// What a shortcut leaves out.
@@ -78,18 +80,22 @@ impl Shortcuts {
             set: set.get().clone(),
             mget: mget.get().clone(),
             mset: mset.get().clone(),
+            done: Py::new(cache.py(), Reading::done())?,
         })
     }
 
     /// The shortcut of one client.
     fn of(
-        slf: Py<Self>,
+        slf: Bound<'_, Self>,
         client: Py<PyAny>,
         engine: Py<Engine>,
         async_engine: Py<Engine>,
         codec: Py<Codec>,
-    ) -> Shortcut {
-        Shortcut { common: slf, client, engine, async_engine, codec }
+    ) -> PyResult<Shortcut> {
+        let py = slf.py();
+        let found = Reading::found(client.clone_ref(py), codec.clone_ref(py), py.None());
+        let found = Py::new(py, found)?;
+        Ok(Shortcut { common: slf.unbind(), client, engine, async_engine, codec, found })
     }
 }
 
@@ -101,9 +107,16 @@ pub(crate) struct Shortcut {
     engine: Py<Engine>,
     async_engine: Py<Engine>,
     codec: Py<Codec>,
+    /// What `get` makes of a reply, with `None` for a missing one.
+    found: Py<Reading>,
 }
 
 impl Shortcut {
+    /// The value of a raw reply to GET, or `default`.
+    fn value<'py>(&self, reply: &Bound<'py, PyAny>, default: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        reading::found(self.client.bind(reply.py()), self.codec.get(), reply, default)
+    }
+
     /// The made key, if everything on the way is as it was written.
     fn key(
         &self,
@@ -275,21 +288,23 @@ impl Shortcut {
         };
         let engine = self.engine.get();
         let data = guarded(|| engine.exchange(py, &self.get_request(&key, engine)))?;
-        self.found(data.bind(py), default)
+        self.value(data.bind(py), default)
     }
 
-    /// The future of the raw reply that `cache.aget(key, version)` waits for, or `None`.
-    #[pyo3(signature = (cache, key, version, /))]
+    /// The future that `cache.aget(key, default, version)` waits for, or `None`.
+    #[pyo3(signature = (cache, key, default, version, /))]
     fn send_get(
         &self,
         cache: &Bound<'_, PyAny>,
         key: &Bound<'_, PyAny>,
+        default: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Py<PyAny>>> {
         let Some(key) = self.key(&self.common.get().getting, cache, key, version)? else { return Ok(None) };
         let engine = self.async_engine.get();
         let request = self.get_request(&key, engine);
-        guarded(|| engine.submit(cache.py(), request)).map(Some)
+        let reading = self.found(default)?.into_any();
+        guarded(|| engine.submit(cache.py(), request, Some(reading))).map(Some)
     }
 
     /// What makes stored data of the cache's values, and values of raw replies.
@@ -346,32 +361,12 @@ impl Shortcut {
 
     /// What makes values of raw replies to GET; `default` stands for a missing one.
     #[pyo3(signature = (default, /))]
-    fn get_reply(slf: Py<Self>, default: Py<PyAny>) -> GetReply {
-        GetReply::new(slf, default)
-    }
-
-    /// The value of a raw reply to GET, or `default`.
-    #[pyo3(signature = (data, default, /))]
-    pub(crate) fn found<'py>(
-        &self,
-        data: &Bound<'py, PyAny>,
-        default: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        if data.is_none() {
-            return Ok(default.clone());
+    fn found(&self, default: &Bound<'_, PyAny>) -> PyResult<Py<Reading>> {
+        let py = default.py();
+        if default.is_none() {
+            return Ok(self.found.clone_ref(py));
         }
-        if !data.is_exact_instance_of::<PyBytes>() {
-            return Err(unexpected(data));
-        }
-        let py = data.py();
-        self.codec.get().decode(data).or_else(|error| {
-            if !error.is_instance(py, errors::class(py, Kind::Serializer)?.as_any()) {
-                return Err(error);
-            }
-            // It raises the error again, or makes the value count as missing.
-            self.client.bind(py).call_method1(intern!(py, "_missing"), (error.into_value(py),))?;
-            Ok(default.clone())
-        })
+        Py::new(py, Reading::found(self.client.clone_ref(py), self.codec.clone_ref(py), default.clone().unbind()))
     }
 
     /// `cache.set(key, value, timeout, version)`; false if the long way must be taken.
@@ -402,7 +397,8 @@ impl Shortcut {
     ) -> PyResult<Option<Py<PyAny>>> {
         let engine = self.async_engine.get();
         let Some(request) = self.set_request(cache, key, value, timeout, version, engine)? else { return Ok(None) };
-        guarded(|| engine.submit(cache.py(), request)).map(Some)
+        let (py, done) = (cache.py(), &self.common.get().done);
+        guarded(|| engine.submit(py, request, Some(done.clone_ref(py).into_any()))).map(Some)
     }
 
     /// `cache.get_many(keys, version)`, or `NotImplemented`.
@@ -443,7 +439,7 @@ impl Shortcut {
         // Nobody else has it.
         let missing = PyList::empty(keys.py()).into_any();
         for (key, data) in keys.iter().zip(replies) {
-            let value = self.found(&data, &missing)?;
+            let value = self.value(&data, &missing)?;
             if !value.is(&missing) {
                 values.set_item(key, value)?;
             }

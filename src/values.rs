@@ -5,8 +5,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple, PyWeakrefMethods, PyWeakrefReference};
 
 use crate::codec::Codec;
-use crate::errors::{Error, Kind};
 use crate::imports::intern;
+use crate::reading::{Reading, unexpected};
 use crate::shortcut::Shortcut;
 
 /// A cache's `make_and_validate_key`, `encode` and `decode`, natively as long as none of these is overridden or patched.
@@ -27,7 +27,7 @@ impl Values {
     }
 
     /// The codec, unless `encode` or `decode` of cache or client has been replaced.
-    fn codec(&self, py: Python<'_>) -> PyResult<Option<&Codec>> {
+    pub(crate) fn codec(&self, py: Python<'_>) -> PyResult<Option<&Codec>> {
         self.shortcut.get().codec(&self.cache(py)?)
     }
 
@@ -39,7 +39,12 @@ impl Values {
         }
     }
 
-    fn value<'py>(&self, codec: Option<&Codec>, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    /// The value that a string reply stands for, `None` for the server's nil.
+    pub(crate) fn value<'py>(&self, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.decoded(self.codec(reply.py())?, reply)
+    }
+
+    fn decoded<'py>(&self, codec: Option<&Codec>, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = reply.py();
         if reply.is_none() {
             return Ok(reply.clone());
@@ -51,13 +56,6 @@ impl Values {
             Some(codec) => codec.decode(reply),
             None => self.cache(py)?.call_method1(intern!(py, "decode"), (reply,)),
         }
-    }
-}
-
-pub(crate) fn unexpected(reply: &Bound<'_, PyAny>) -> PyErr {
-    match reply.get_type().qualname() {
-        Ok(name) => Error::new(Kind::Response, format!("unexpected reply of type {name}")).into(),
-        Err(error) => error,
     }
 }
 
@@ -87,10 +85,10 @@ impl Values {
         PyTuple::new(py, stored)
     }
 
-    /// The value that a string reply stands for, `None` for the server's nil.
-    #[pyo3(signature = (reply, /))]
-    fn one<'py>(&self, reply: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.value(self.codec(reply.py())?, reply)
+    /// What makes the value of a string reply, `None` of the server's nil.
+    #[getter]
+    fn one(slf: Py<Self>) -> Reading {
+        Reading::value(slf)
     }
 
     /// The values that an array reply stands for.
@@ -99,33 +97,7 @@ impl Values {
         let py = reply.py();
         let Ok(items) = reply.cast::<PyList>() else { return Err(unexpected(reply)) };
         let codec = self.codec(py)?;
-        let values = items.iter().map(|item| self.value(codec, &item)).collect::<PyResult<Vec<_>>>()?;
+        let values = items.iter().map(|item| self.decoded(codec, &item)).collect::<PyResult<Vec<_>>>()?;
         PyList::new(py, values)
-    }
-}
-
-/// Makes values of raw replies to GET.
-#[pyclass(frozen, module = "django_cachex._core")]
-pub(crate) struct GetReply {
-    shortcut: Py<Shortcut>,
-    default: Py<PyAny>,
-}
-
-impl GetReply {
-    pub(crate) fn new(shortcut: Py<Shortcut>, default: Py<PyAny>) -> Self {
-        Self { shortcut, default }
-    }
-}
-
-#[pymethods]
-impl GetReply {
-    fn __call__<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.shortcut.get().found(data, self.default.bind(data.py()))
-    }
-
-    // The signature is PyO3's.
-    #[allow(clippy::needless_pass_by_value)]
-    fn __traverse__(&self, visit: pyo3::gc::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
-        visit.call(&self.default)
     }
 }

@@ -13,6 +13,7 @@ use super::future;
 use super::waiter::Waiter;
 use crate::errors::contained;
 use crate::imports::{self, intern};
+use crate::reading;
 use crate::retry::Failure;
 use crate::spread::{Group, Shape, Spread};
 use crate::sync::Mutex;
@@ -32,6 +33,8 @@ pub(super) struct Gather {
     topology: Arc<dyn Topology>,
     deadline: Option<Instant>,
     shape: Shape,
+    /// Makes the result out of the replies.
+    reading: Option<Py<PyAny>>,
     inner: Mutex<Inner>,
 }
 
@@ -101,6 +104,10 @@ impl Gather {
         };
         if groups.is_empty() {
             let result = spread.results(py).and_then(|results| this.shape.of(py, results));
+            let result = result.and_then(|result| match &this.reading {
+                Some(reading) => Ok(reading::later(py, reading, result.unbind())?.into_bound(py)),
+                None => Ok(result),
+            });
             future::settle(this.future.bind(py), result);
             return Ok(());
         }
@@ -112,7 +119,7 @@ impl Gather {
         for group in groups {
             let group = Arc::new(group);
             let future = this.future.clone_ref(py);
-            let mut waiter = Waiter::new(future, group.request.clone(), this.topology.clone(), this.deadline);
+            let mut waiter = Waiter::new(future, group.request.clone(), None, this.topology.clone(), this.deadline);
             waiter.detour = Some(Detour { node: group.node.clone(), asking: false });
             waiter.part = Some(Part { gather: slf.clone().unbind(), group });
             dispatch(event_loop, waiter)?;
@@ -134,6 +141,7 @@ impl Gather {
     #[allow(clippy::needless_pass_by_value)]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.future)?;
+        visit.call(&self.reading)?;
         match self.inner.try_lock() {
             Some(inner) => inner.spread.iter().try_for_each(|spread| spread.visit(&visit)),
             None => Ok(()),
@@ -147,12 +155,14 @@ pub(crate) fn submit_batch(
     topology: &Arc<dyn Topology>,
     spread: Spread,
     shape: Shape,
+    reading: Option<Py<PyAny>>,
     deadline: Option<Instant>,
 ) -> PyResult<Py<PyAny>> {
     let event_loop = imports::running_loop(py)?.call0()?;
     let future = event_loop.call_method0(intern!(py, "create_future"))?;
     let inner = Mutex::new(Inner { spread: Some(spread), outstanding: 0 });
-    let gather = Gather { future: future.clone().unbind(), topology: topology.clone(), deadline, shape, inner };
+    let topology = topology.clone();
+    let gather = Gather { future: future.clone().unbind(), topology, deadline, shape, reading, inner };
     Gather::round(&Bound::new(py, gather)?, &event_loop)?;
     Ok(future.unbind())
 }

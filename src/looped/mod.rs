@@ -55,16 +55,18 @@ pub(crate) fn release(py: Python<'_>, node: &Arc<Node>) -> PyResult<()> {
     Ok(())
 }
 
-/// Sends `request` on the running loop; the returned future gets its reply.
+/// Sends `request` on the running loop; the returned future gets its reply, or what `reading` makes of it, or an
+/// [`Unread`](crate::reading::Unread) if that is for the task to do.
 pub(crate) fn submit(
     py: Python<'_>,
     topology: &Arc<dyn Topology>,
     request: Request,
+    reading: Option<Py<PyAny>>,
     deadline: Option<Instant>,
 ) -> PyResult<Py<PyAny>> {
     let event_loop = imports::running_loop(py)?.call0()?;
     let future = event_loop.call_method0(intern!(py, "create_future"))?;
-    let waiter = Waiter::new(future.clone().unbind(), request, topology.clone(), deadline);
+    let waiter = Waiter::new(future.clone().unbind(), request, reading, topology.clone(), deadline);
     dispatch(&event_loop, waiter)?;
     Ok(future.unbind())
 }

@@ -120,12 +120,13 @@ impl Open {
 
     pub(super) fn take(&mut self, py: Python<'_>, node: &Node, done: &mut Vec<Done>) -> Result<(), Error> {
         let convert = |waiter: &mut Waiter, frame: &[u8]| {
-            let reply = reply::convert(py, frame, waiter.origin(node));
+            let reply = reply::convert(py, frame, waiter.origin(node), waiter.reading.as_ref());
             reply::add(py, &waiter.request, &mut waiter.values, reply)
         };
         let landed = |waiter: &mut Waiter, landing: Option<Landing>| {
             let value = landing.map_or_else(|| py.None(), Landing::into_bytes);
-            reply::add(py, &waiter.request, &mut waiter.values, reply::Reply::Value(value))
+            let reply = reply::landed(py, value, waiter.reading.as_ref());
+            reply::add(py, &waiter.request, &mut waiter.values, reply)
         };
         // Whoever is off the link must get an answer.
         let incomplete = || Err(Error::new(Kind::Internal, "a reply is missing"));

@@ -52,6 +52,8 @@ impl Done {
 pub(super) struct Waiter {
     pub(super) future: Py<PyAny>,
     pub(super) request: Arc<Request>,
+    /// Makes the result out of the reply; without it the future gets the raw one.
+    pub(super) reading: Option<Py<PyAny>>,
     /// The request as it was, while it is sent with an ASKING before it.
     pub(super) plain: Option<Arc<Request>>,
     pub(super) topology: Arc<dyn Topology>,
@@ -73,6 +75,7 @@ impl Waiter {
     pub(super) fn new(
         future: Py<PyAny>,
         request: Request,
+        reading: Option<Py<PyAny>>,
         topology: Arc<dyn Topology>,
         deadline: Option<Instant>,
     ) -> Self {
@@ -80,6 +83,7 @@ impl Waiter {
         Self {
             future,
             request,
+            reading,
             plain: None,
             topology,
             deadline,
@@ -94,6 +98,7 @@ impl Waiter {
 
     pub(super) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.future)?;
+        visit.call(&self.reading)?;
         if let Some(part) = &self.part {
             visit.call(&part.gather)?;
         }
@@ -105,7 +110,7 @@ impl Waiter {
         let py = event_loop.py();
         let future = event_loop.call_method0(intern!(py, "create_future"))?;
         future.call_method0(intern!(py, "cancel"))?;
-        Ok(Self::new(future.unbind(), Request::ping(), topology, None))
+        Ok(Self::new(future.unbind(), Request::ping(), None, topology, None))
     }
 
     pub(super) fn origin<'a>(&'a self, node: &'a Node) -> Origin<'a> {

@@ -3,6 +3,7 @@
 //! `pickle` is fast when it is warm. After every wait for the server it is not, and this costs a fraction of it. Whatever
 //! is not known here, and whatever is wrong, is left to `pickle` itself, which also says why.
 
+mod memo;
 mod names;
 mod objects;
 mod read;

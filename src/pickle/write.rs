@@ -1,16 +1,16 @@
 //! What `pickle.dumps` gives for plain values, to the byte.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
+use super::memo::Memo;
 use super::{LONGEST, PROTOCOLS, objects};
 
 /// How deep containers may be nested.
 const DEEPEST: usize = 16;
+/// What most values need.
+const ROOM: usize = 256;
 /// Fewer bytes stand without a frame around them.
 const SMALLEST_FRAME: usize = 4;
 
@@ -19,7 +19,7 @@ pub(crate) fn write<'py>(value: &Bound<'py, PyAny>, protocol: u8) -> Option<Boun
     if !PROTOCOLS.contains(&protocol) {
         return None;
     }
-    let (out, memo) = (Vec::with_capacity(128), Memo::default());
+    let (out, memo) = (Vec::with_capacity(ROOM), Memo::default());
     let mut pickler = Pickler { protocol, out, memo, memoized: 0, depth: 0 };
     // A reference of our own, as everything inside has one from its container.
     pickler.save(&value.clone())?;
@@ -43,29 +43,6 @@ pub(crate) fn write<'py>(value: &Bound<'py, PyAny>, protocol: u8) -> Option<Boun
         Ok(())
     })
     .ok()
-}
-
-/// Where in the memo values are, by identity: all of them are alive, being part of one value.
-type Memo = HashMap<usize, u32, BuildHasherDefault<Address>>;
-
-/// Addresses differ enough as they are, but for their ends.
-#[derive(Default)]
-struct Address(u64);
-
-impl Hasher for Address {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_usize(usize::from(*byte));
-        }
-    }
-
-    fn write_usize(&mut self, address: usize) {
-        self.0 = (self.0 ^ address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
-    }
 }
 
 struct Pickler {
@@ -142,7 +119,7 @@ impl Pickler {
             self.out.push(b'(');
         }
         tuple.iter().try_for_each(|item| self.save(&item))?;
-        if self.memo.contains_key(&(tuple.as_ptr() as usize)) {
+        if self.memo.find(tuple.as_ptr() as usize).is_some() {
             // It contains itself.
             return None;
         }
@@ -207,8 +184,8 @@ impl Pickler {
         if !is_shared(value) {
             return false;
         }
-        let Some(index) = self.memo.get(&(value.as_ptr() as usize)) else { return false };
-        if let Ok(index) = u8::try_from(*index) {
+        let Some(index) = self.memo.find(value.as_ptr() as usize) else { return false };
+        if let Ok(index) = u8::try_from(index) {
             // BINGET
             self.out.extend([b'h', index]);
         } else {

@@ -13,6 +13,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, CacheKey
 from django.core.exceptions import ImproperlyConfigured
 
 from django_cachex import _core
+from django_cachex._core import Unread
 from django_cachex.client.cluster import RedisClusterCacheClient, ValkeyClusterCacheClient
 from django_cachex.client.codec import build_codec
 from django_cachex.client.default import KeyValueCacheClient, RedisCacheClient, ValkeyCacheClient
@@ -236,11 +237,11 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
 
     async def aget(self, key: str, default: Any = None, version: int | None = None) -> Any:
         """Return the value at *key*, or *default* if there is none (GET)."""
-        shortcut = self._shortcut
-        sent = shortcut.send_get(self, key, version)
+        sent = self._shortcut.send_get(self, key, default, version)
         if sent is None:
             return await self._coder.aget(self.make_and_validate_key(key, version=version), default)
-        return shortcut.found(await sent, default)
+        found = await sent
+        return found.result() if type(found) is Unread else found
 
     def set(
         self,

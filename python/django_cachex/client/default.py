@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.core.exceptions import ImproperlyConfigured
 
 from django_cachex import _core
-from django_cachex._core import Codec, Spec
+from django_cachex._core import Codec, Spec, Unread
 from django_cachex.client.codec import build_codec
 from django_cachex.client.raw import AsyncRedis, AsyncValkey, Redis, Valkey
 from django_cachex.commands import strings
@@ -214,10 +214,10 @@ class KeyValueCacheClient[ClientT](
             batch = _batch(self._async_engine, built)
             return built.reply(check(await self._async_engine.send_batch(batch, True, built.spread)))  # noqa: FBT003
         try:
-            raw = await self._async_engine.start(built.spec or spec, built)  # type: ignore[arg-type]
+            result = await self._async_engine.start(built.spec or spec, built)  # type: ignore[arg-type]
         except ResponseError as error:
             refuse(built.refused, error)
-        return built.reply(raw)
+        return result.result() if type(result) is Unread else result
 
     def _key(self, key: str, version: int | None = None) -> str:
         return key

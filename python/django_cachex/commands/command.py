@@ -16,7 +16,7 @@ import inspect
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Literal, Self, overload
 
-from django_cachex._core import Command, Spec
+from django_cachex._core import Command, Spec, Unread
 from django_cachex.commands.replies import refuse
 from django_cachex.exceptions import CacheConnectionError, CacheTimeoutError, ResponseError
 
@@ -330,10 +330,10 @@ def aio(sync: Any) -> Any:
             if type(built) is not Command:
                 return await self._arun(spec, built)
             try:
-                raw = await self._loop_engine(self).start(spec, built)
+                result = await self._loop_engine(self).start(spec, built)
             except ResponseError as error:
                 refuse(built.refused, error)
-            return built.reply(raw)
+            return result.result() if type(result) is Unread else result
 
         async def walk(self: Any, *args: Any, **kwargs: Any) -> Any:
             stage = _Stage(build(self, *args, **kwargs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from django_cachex._core import as_is, done, flag, integer
 from django_cachex.exceptions import ResponseError
 
 if TYPE_CHECKING:
@@ -29,23 +30,6 @@ __all__ = [
 def unexpected(reply: object) -> ResponseError:
     """Return the error for a reply of the wrong type."""
     return ResponseError(f"unexpected reply of type {type(reply).__name__}")
-
-
-def as_is(reply: Any) -> Any:
-    """Return a reply that is the result itself."""
-    return reply
-
-
-def integer(reply: Any) -> int:
-    """Return an integer reply."""
-    if type(reply) is not int:
-        raise unexpected(reply)
-    return reply
-
-
-def flag(reply: Any) -> bool:
-    """Return an integer reply that means yes or no."""
-    return integer(reply) != 0
 
 
 def text(reply: Any) -> str:
@@ -95,11 +79,6 @@ def page(reply: Any) -> tuple[int, list[Any]]:
     if not digits.isdecimal():
         raise ResponseError("unexpected cursor")
     return int(digits), items(found)
-
-
-def done(_: Any) -> bool:
-    """Return ``True``: the server did it, or an error would have been raised."""
-    return True
 
 
 def check(replies: Any) -> Any:

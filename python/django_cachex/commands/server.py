@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django_cachex.commands.base import Commands
 from django_cachex.commands.command import Command, aio, command
 from django_cachex.commands.info import parse_info
 from django_cachex.commands.replies import integer, items, text, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["ServerCommands"]
 
@@ -52,7 +55,7 @@ class ServerCommands(Commands):
     aslowlog_len = aio(slowlog_len)
 
 
-_SLOW = {
+_SLOW: dict[str, Callable[[Any], Any]] = {
     "id": integer,
     "start_time": integer,
     "duration": integer,
