@@ -27,7 +27,7 @@ class _Signing:
         return pickle.dumps(value)
 
     def loads(self, data: bytes) -> Any:
-        return _READER.get(), pickle.loads(data)  # noqa: S301 - our own
+        return _READER.get(), pickle.loads(data)
 
 
 class Application:
