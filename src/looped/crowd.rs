@@ -8,6 +8,8 @@
 const LEAST: usize = 8;
 /// From this size on a crowd's first request waits for the others.
 const LARGE: usize = 24;
+/// The same where each of several servers sees a part of it: another one works while this one waits.
+const LARGE_PART: usize = 8;
 
 /// A crowd is sent in so many parts: the server takes longer for scripts than the loop, and is not to wait for them.
 const PARTS: usize = 2;
@@ -33,11 +35,12 @@ impl Crowd {
     }
 
     /// Whether so many unsent requests are sent at once, and not at the end of the loop's iteration. `first`: nothing
-    /// else is in flight.
-    pub(super) fn is_ready(&self, unsent: usize, first: bool, script: bool) -> bool {
+    /// else is in flight. `sharded`: other servers have their part in it.
+    pub(super) fn is_ready(&self, unsent: usize, first: bool, script: bool, sharded: bool) -> bool {
         let size = self.before.max(self.now);
+        let large = if sharded { LARGE_PART } else { LARGE };
         let parts = if script { SCRIPT_PARTS } else { PARTS };
-        first && (script || size < LARGE) || unsent >= LEAST.max(size.div_ceil(parts))
+        first && (script || size < large) || unsent >= LEAST.max(size.div_ceil(parts))
     }
 }
 
@@ -47,16 +50,16 @@ mod tests {
 
     /// After which of `requests` requests on an idle connection a write follows.
     fn writes(crowd: &mut Crowd, requests: usize) -> Vec<usize> {
-        writes_of(crowd, requests, false)
+        writes_of(crowd, requests, false, false)
     }
 
-    fn writes_of(crowd: &mut Crowd, requests: usize, scripts: bool) -> Vec<usize> {
+    fn writes_of(crowd: &mut Crowd, requests: usize, scripts: bool, sharded: bool) -> Vec<usize> {
         let mut unsent = 0;
         let mut written = Vec::new();
         for number in 1..=requests {
             unsent += 1;
             crowd.grown(number);
-            if crowd.is_ready(unsent, number == 1, scripts) {
+            if crowd.is_ready(unsent, number == 1, scripts, sharded) {
                 written.push(number);
                 unsent = 0;
             }
@@ -88,10 +91,19 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_crowd_does_if_there_are_other_servers() {
+        let mut crowd = Crowd::default();
+        writes_of(&mut crowd, 17, false, true);
+        assert_eq!(writes_of(&mut crowd, 17, false, true), [9]);
+        writes_of(&mut crowd, 5, false, true);
+        assert_eq!(writes_of(&mut crowd, 5, false, true), [1]);
+    }
+
+    #[test]
     fn scripts_are_sent_in_smaller_parts_and_the_first_does_not_wait() {
         let mut crowd = Crowd::default();
-        writes_of(&mut crowd, 60, true);
-        assert_eq!(writes_of(&mut crowd, 60, true), [1, 11, 21, 31, 41, 51]);
+        writes_of(&mut crowd, 60, true, false);
+        assert_eq!(writes_of(&mut crowd, 60, true, false), [1, 11, 21, 31, 41, 51]);
     }
 
     #[test]

@@ -128,9 +128,10 @@ impl Lease {
                         queue.push_back(waiter);
                         Next::Lost
                     } else {
+                        let sharded = waiter.topology.is_sharded();
                         let script = waiter.request.nature().form == Form::Script;
                         open.push(waiter);
-                        let ready = !open.writing && open.crowd.is_ready(open.unsent, idle, script);
+                        let ready = !open.writing && open.crowd.is_ready(open.unsent, idle, script, sharded);
                         match (ready, *flushing) {
                             (true, _) => Next::Write,
                             (false, true) => Next::Nothing,
