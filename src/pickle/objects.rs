@@ -27,18 +27,16 @@ pub(super) fn class<'py>(py: Python<'py>, module: &str, name: &str) -> Option<Bo
     current.is(&class).then_some(current)
 }
 
-/// The date or the moment that a class makes of its state, without asking the class: most values have several.
-pub(super) fn moment<'py>(class: &Bound<'py, PyType>, arguments: &Bound<'py, PyTuple>) -> Option<Bound<'py, PyAny>> {
-    let (py, first) = (class.py(), arguments.get_borrowed_item(0).ok()?);
-    match *first.cast_exact::<PyBytes>().ok()?.as_bytes() {
-        [high, low, month, day] if arguments.len() == 1 && class.is(py.get_type::<PyDate>()) => {
+/// The date or the moment that a class makes of this state and nothing else, without asking the class: most values have
+/// several.
+pub(super) fn moment<'py>(class: &Bound<'py, PyType>, state: &[u8]) -> Option<Bound<'py, PyAny>> {
+    let py = class.py();
+    match *state {
+        [high, low, month, day] if class.is(py.get_type::<PyDate>()) => {
             let year = u16::from_be_bytes([high, low]);
             Some(PyDate::new(py, year.into(), month, day).ok()?.into_any())
         }
-        [high, low, month, day, hour, minute, second, ref micro @ ..]
-            if arguments.len() == 1 && class.is(py.get_type::<PyDateTime>()) =>
-        {
-            let [a, b, c] = *micro else { return None };
+        [high, low, month, day, hour, minute, second, a, b, c] if class.is(py.get_type::<PyDateTime>()) => {
             let (year, micro) = (u16::from_be_bytes([high, low]), u32::from_be_bytes([0, a, b, c]));
             let (month, fold) = (month & 0x7f, month & 0x80 != 0);
             let made = PyDateTime::new_with_fold(py, year.into(), month, day, hour, minute, second, micro, None, fold);

@@ -8,6 +8,8 @@ use super::{LONGEST, PROTOCOLS, objects, text};
 
 /// What most values need: the lists below grow beyond it.
 const ROOM: usize = 32;
+/// Large values have about so many bytes for each that is in the memo.
+const BYTES_EACH: usize = 16;
 
 /// The value that `data` is the pickle of, if it consists of plain values.
 pub(crate) fn read<'py>(py: Python<'py>, data: &[u8]) -> Option<Bound<'py, PyAny>> {
@@ -15,7 +17,7 @@ pub(crate) fn read<'py>(py: Python<'py>, data: &[u8]) -> Option<Bound<'py, PyAny
     if data.len() > LONGEST || !PROTOCOLS.contains(protocol) {
         return None;
     }
-    let (stack, memo) = (Vec::with_capacity(ROOM), Vec::with_capacity(ROOM));
+    let (stack, memo) = (Vec::with_capacity(ROOM), Vec::with_capacity(ROOM.max(data.len() / BYTES_EACH)));
     let mut machine = Machine { py, rest: ops, stack, marks: Vec::with_capacity(8), memo, names: Names::take() };
     let value = machine.run();
     machine.names.put_back();
@@ -28,7 +30,8 @@ struct Machine<'py, 'a> {
     stack: Vec<Bound<'py, PyAny>>,
     /// How high the stack was.
     marks: Vec<usize>,
-    memo: Vec<Bound<'py, PyAny>>,
+    /// `None` for what was not made, because nothing ever refers to it.
+    memo: Vec<Option<Bound<'py, PyAny>>>,
     names: Names,
 }
 
@@ -48,17 +51,17 @@ impl<'py, 'a> Machine<'py, 'a> {
                 // MEMOIZE
                 0x94 => {
                     self.above_mark(1)?;
-                    self.memo.push(self.stack.last()?.clone());
+                    self.memo.push(self.stack.last().cloned());
                 }
                 // BINGET
                 b'h' => {
                     let index = usize::from(self.byte()?);
-                    self.stack.push(self.memo.get(index)?.clone());
+                    self.recall(index)?;
                 }
                 // LONG_BINGET
                 b'j' => {
                     let index = u32::from_le_bytes(*self.array()?);
-                    self.stack.push(self.memo.get(usize::try_from(index).ok()?)?.clone());
+                    self.recall(usize::try_from(index).ok()?)?;
                 }
                 b'(' => self.marks.push(self.stack.len()),
                 b'N' => self.stack.push(py.None().into_bound(py)),
@@ -98,7 +101,9 @@ impl<'py, 'a> Machine<'py, 'a> {
                 // SHORT_BINBYTES, BINBYTES
                 b'C' => {
                     let bytes = self.sized_by_byte()?;
-                    self.stack.push(PyBytes::new(py, bytes).into_any());
+                    if self.moment(bytes).is_none() {
+                        self.stack.push(PyBytes::new(py, bytes).into_any());
+                    }
                 }
                 b'B' => {
                     let bytes = self.sized_by_word()?;
@@ -177,7 +182,13 @@ impl<'py, 'a> Machine<'py, 'a> {
     fn text(&mut self, bytes: &[u8]) -> Option<()> {
         // Lone surrogates are `pickle`'s business.
         let text = if self.is_at_key() { self.names.get(self.py, bytes)? } else { text::make(self.py, bytes)? };
-        self.stack.push(text.into_any());
+        let text = text.into_any();
+        // Nearly always what comes next: MEMOIZE.
+        if let [0x94, rest @ ..] = self.rest {
+            self.memo.push(Some(text.clone()));
+            self.rest = rest;
+        }
+        self.stack.push(text);
         Some(())
     }
 
@@ -233,6 +244,27 @@ impl<'py, 'a> Machine<'py, 'a> {
         Some(())
     }
 
+    fn recall(&mut self, index: usize) -> Option<()> {
+        let value = self.memo.get(index)?.clone()?;
+        self.stack.push(value);
+        Some(())
+    }
+
+    /// A date or a moment whose state is `bytes`, if that is all that they are for: its class is on the stack, and what
+    /// follows puts them into a tuple and calls it. Neither they nor the tuple is made then.
+    fn moment(&mut self, bytes: &[u8]) -> Option<()> {
+        // MEMOIZE, TUPLE1, MEMOIZE, REDUCE
+        let rest = self.rest.strip_prefix(&[0x94, 0x85, 0x94, b'R'])?;
+        self.above_mark(1)?;
+        let class = self.stack.last()?.cast_exact::<PyType>().ok()?;
+        let moment = objects::moment(class, bytes)?;
+        self.stack.pop();
+        self.stack.push(moment);
+        self.memo.extend([None, None]);
+        self.rest = rest;
+        Some(())
+    }
+
     fn class(&mut self) -> Option<()> {
         let (module, name) = self.pair()?;
         let (module, name) = (module.cast_exact::<PyString>().ok()?, name.cast_exact::<PyString>().ok()?);
@@ -245,10 +277,7 @@ impl<'py, 'a> Machine<'py, 'a> {
     fn object(&mut self) -> Option<()> {
         let (class, arguments) = self.pair()?;
         let (class, arguments) = (class.cast_exact::<PyType>().ok()?, arguments.cast_exact::<PyTuple>().ok()?);
-        self.stack.push(match objects::moment(class, arguments) {
-            Some(moment) => moment,
-            None => class.call1(arguments).ok()?,
-        });
+        self.stack.push(class.call1(arguments).ok()?);
         Some(())
     }
 
