@@ -1,10 +1,14 @@
 //! Made keys: Django's `make_and_validate_key`, natively where the result is beyond doubt.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString, PyType};
 
 use crate::imports::intern;
-use crate::seal::Seal;
+use crate::seal::{self, Seal};
+use crate::sync::Mutex;
+use crate::watch;
 
 /// Longer keys make Django warn (`MEMCACHE_MAX_KEY_LENGTH`).
 const MAX_LENGTH: usize = 250;
@@ -60,14 +64,28 @@ impl KeyMaker {
 }
 
 impl KeyMaker {
-    /// The made key, if it is beyond doubt. That `make_key` and `validate_key` are Django's is the caller's to know.
+    /// The made key, if it is beyond doubt. That `make_key` and `validate_key` are Django's, and the cache's attributes
+    /// are watched, is the caller's to know.
     pub(crate) fn valid(
         &self,
         cache: &Bound<'_, PyAny>,
         key: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
+        prefix: &Prefix,
     ) -> PyResult<Option<String>> {
-        match self.compose(cache, key, version)? {
+        let made = match key.cast_exact::<PyString>().map(|key| key.to_str()) {
+            Ok(Ok(text)) if version.is_none() => {
+                if let Some(made) = prefix.before(cache, text) {
+                    made
+                } else {
+                    let made = self.compose(cache, key, version)?;
+                    prefix.learn(cache, text, &made)?;
+                    made
+                }
+            }
+            _ => self.compose(cache, key, version)?,
+        };
+        match made {
             Made::Valid(made) => Ok(Some(made)),
             Made::Doubtful(_) | Made::Foreign => Ok(None),
         }
@@ -100,13 +118,63 @@ impl KeyMaker {
             return Ok(Made::Foreign);
         };
         let mut digits = itoa::Buffer::new();
-        let digits = digits.format(version);
-        let mut made = String::with_capacity(prefix.len() + digits.len() + key.len() + 2);
-        for part in [prefix, ":", digits, ":", key] {
-            made.push_str(part);
-        }
+        Ok(Made::of(&[prefix, ":", digits.format(version), ":", key]))
+    }
+}
+
+impl Made {
+    fn of(parts: &[&str]) -> Self {
+        let made = parts.concat();
         let printable = made.bytes().all(|byte| byte > b' ' && byte != 0x7f);
         let short = made.len() <= MAX_LENGTH || made.chars().count() <= MAX_LENGTH;
-        Ok(if short && printable { Made::Valid(made) } else { Made::Doubtful(made) })
+        if short && printable { Self::Valid(made) } else { Self::Doubtful(made) }
+    }
+}
+
+/// What stands before the keys of a cache whose attributes are watched.
+#[derive(Default)]
+pub(crate) struct Prefix {
+    known: Mutex<Option<Known>>,
+    /// How many changes there had been when it was wanted last.
+    wanted: AtomicU64,
+}
+
+struct Known {
+    text: Box<str>,
+    /// How many changes there had been.
+    changes: u64,
+    /// The version tag of the cache's class.
+    class: u32,
+}
+
+impl Prefix {
+    /// The made key, if nothing has changed since the prefix was learned.
+    fn before(&self, cache: &Bound<'_, PyAny>, key: &str) -> Option<Made> {
+        let known = self.known.lock();
+        let known = known.as_ref()?;
+        (known.changes == watch::changes() && known.class == seal::tag(&cache.get_type()))
+            .then(|| Made::of(&[&known.text, key]))
+    }
+
+    /// Takes the prefix from a made key, if it is the same for all keys until something changes.
+    fn learn(&self, cache: &Bound<'_, PyAny>, key: &str, made: &Made) -> PyResult<()> {
+        let (changes, class) = (watch::changes(), cache.get_type());
+        // Not for an object that is used once.
+        if self.wanted.swap(changes, Ordering::Relaxed) != changes {
+            return Ok(());
+        }
+        let Made::Valid(made) = made else { return Ok(()) };
+        // What a class has under these names may be computed.
+        for name in [intern!(cache.py(), "key_func"), intern!(cache.py(), "key_prefix"), intern!(cache.py(), "version")]
+        {
+            if class.getattr_opt(name)?.is_some() {
+                return Ok(());
+            }
+        }
+        let (tag, text) = (seal::tag(&class), made.strip_suffix(key));
+        if let Some(text) = text.filter(|_| tag != 0) {
+            *self.known.lock() = Some(Known { text: text.into(), changes, class: tag });
+        }
+        Ok(())
     }
 }

@@ -71,3 +71,5 @@ mod topology;
 mod transport;
 #[cfg(feature = "python")]
 mod values;
+#[cfg(feature = "python")]
+mod watch;

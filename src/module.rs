@@ -16,7 +16,7 @@ use crate::shortcut::{Shortcut, Shortcuts};
 use crate::spec::Spec;
 use crate::tls::Tls;
 use crate::values::Values;
-use crate::{compressors, control, fork, imports, injection, looped, pickle, reading, registry};
+use crate::{compressors, control, fork, imports, injection, looped, pickle, reading, registry, watch};
 
 /// Names that belong to the native module's interface but are defined in Python are looked up when first asked for.
 #[pyfunction]
@@ -56,5 +56,6 @@ fn _core(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     registry::prepare();
     looped::prepare(py);
     pickle::prepare(py)?;
+    watch::prepare(py);
     Ok(fork::prepare()?)
 }

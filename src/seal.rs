@@ -79,7 +79,7 @@ pub(crate) fn attributes<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py,
 }
 
 /// The interpreter's version tag of a class: another one after every change to the class or to one of its bases, 0 for none.
-fn tag(class: &Bound<'_, PyType>) -> u32 {
+pub(crate) fn tag(class: &Bound<'_, PyType>) -> u32 {
     // SAFETY: the class is alive and the interpreter is held, so nothing writes to it meanwhile.
     unsafe { (*class.as_type_ptr()).tp_version_tag }
 }

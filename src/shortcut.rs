@@ -4,6 +4,8 @@
 //! After every wait for the server the processor's caches are cold, so each detour costs several times what its
 //! instructions say.
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyNone, PyNotImplemented, PyString, PyType};
 
@@ -13,19 +15,20 @@ use crate::codec::Codec;
 use crate::engine::{Engine, Outgoing};
 use crate::errors::{Error, Kind, guarded};
 use crate::imports::intern;
-use crate::keys::KeyMaker;
+use crate::keys::{KeyMaker, Prefix};
 use crate::reading::{self, Reading};
 use crate::request::{self, Request};
 use crate::seal::{self, Seal};
 use crate::spec::{Merge, Spec};
 use crate::spread::Shape;
 use crate::values::Values;
+use crate::watch;
 
 /// What the shortcuts of all clients have in common.
 #[pyclass(frozen, module = "django_cachex._core")]
 pub(crate) struct Shortcuts {
     keys: Py<KeyMaker>,
-    made: Seal,
+    making: Way,
     getting: Way,
     setting: Way,
     getting_many: Way,
@@ -40,8 +43,45 @@ pub(crate) struct Shortcuts {
 
 /// What a shortcut leaves out.
 struct Way {
+    /// Which of the ways it is.
+    index: usize,
     cache: Seal,
     client: Seal,
+}
+
+/// How many ways there are.
+const WAYS: usize = 6;
+
+/// What was found out about a cache and its client.
+#[derive(Default)]
+struct Known {
+    /// The addresses of the dicts of their attributes, both of which are watched.
+    cache: AtomicUsize,
+    client: AtomicUsize,
+    /// For each way how many changes there had been when it was found open.
+    open: [AtomicU64; WAYS],
+}
+
+impl Known {
+    /// Whether the way was found open, and nothing has changed since but, perhaps, the classes.
+    fn is_open(&self, way: &Way, cache: &Bound<'_, PyDict>, client: &Bound<'_, PyDict>) -> bool {
+        self.open[way.index].load(Ordering::Relaxed) == watch::changes() && self.is_about(cache, client)
+    }
+
+    fn is_about(&self, cache: &Bound<'_, PyDict>, client: &Bound<'_, PyDict>) -> bool {
+        self.cache.load(Ordering::Relaxed) == cache.as_ptr() as usize
+            && self.client.load(Ordering::Relaxed) == client.as_ptr() as usize
+    }
+
+    /// The way was found open, after so many changes.
+    fn note(&self, way: &Way, changes: u64, cache: &Bound<'_, PyDict>, client: &Bound<'_, PyDict>) {
+        if !self.is_about(cache, client) {
+            self.open.iter().for_each(|open| open.store(0, Ordering::Relaxed));
+            self.cache.store(cache.as_ptr() as usize, Ordering::Relaxed);
+            self.client.store(client.as_ptr() as usize, Ordering::Relaxed);
+        }
+        self.open[way.index].store(changes, Ordering::Relaxed);
+    }
 }
 
 #[pymethods]
@@ -59,23 +99,24 @@ impl Shortcuts {
         mset: &Bound<'_, Spec>,
     ) -> PyResult<Self> {
         let keys_made = ["make_and_validate_key", "make_key", "validate_key"];
-        let way = |names: [&str; 3]| {
-            let [method, twin, coder] = names;
-            let passed = [keys_made.as_slice(), &[coder]].concat();
+        let mut index = 0..WAYS;
+        let mut way = |of_cache: &[&str], of_client: &[&str]| {
             Ok::<_, PyErr>(Way {
-                cache: Seal::new(cache, &passed)?,
-                client: Seal::new(client, &[method, twin, coder])?,
+                index: index.next().unwrap_or_default(),
+                cache: Seal::new(cache, of_cache)?,
+                client: Seal::new(client, of_client)?,
             })
         };
+        let (reading, writing) = ([&keys_made[..], &["decode"]].concat(), [&keys_made[..], &["encode"]].concat());
         let coded = ["encode", "decode"];
         Ok(Self {
             keys,
-            made: Seal::new(cache, &keys_made)?,
-            getting: way(["get", "aget", "decode"])?,
-            setting: way(["set", "aset", "encode"])?,
-            getting_many: way(["get_many", "aget_many", "decode"])?,
-            setting_many: way(["set_many", "aset_many", "encode"])?,
-            values: Way { cache: Seal::new(cache, &coded)?, client: Seal::new(client, &coded)? },
+            making: way(&keys_made, &[])?,
+            getting: way(&reading, &["get", "aget", "decode"])?,
+            setting: way(&writing, &["set", "aset", "encode"])?,
+            getting_many: way(&reading, &["get_many", "aget_many", "decode"])?,
+            setting_many: way(&writing, &["set_many", "aset_many", "encode"])?,
+            values: way(&coded, &coded)?,
             get: get.get().clone(),
             set: set.get().clone(),
             mget: mget.get().clone(),
@@ -95,7 +136,16 @@ impl Shortcuts {
         let py = slf.py();
         let found = Reading::found(client.clone_ref(py), codec.clone_ref(py), py.None());
         let found = Py::new(py, found)?;
-        Ok(Shortcut { common: slf.unbind(), client, engine, async_engine, codec, found })
+        Ok(Shortcut {
+            common: slf.unbind(),
+            client,
+            engine,
+            async_engine,
+            codec,
+            found,
+            known: Known::default(),
+            prefix: Prefix::default(),
+        })
     }
 }
 
@@ -109,6 +159,8 @@ pub(crate) struct Shortcut {
     codec: Py<Codec>,
     /// What `get` makes of a reply, with `None` for a missing one.
     found: Py<Reading>,
+    known: Known,
+    prefix: Prefix,
 }
 
 impl Shortcut {
@@ -125,7 +177,11 @@ impl Shortcut {
         key: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<String>> {
-        if self.is_open(way, cache)? { self.common.get().keys.get().valid(cache, key, version) } else { Ok(None) }
+        if self.is_open(way, cache)? {
+            self.common.get().keys.get().valid(cache, key, version, &self.prefix)
+        } else {
+            Ok(None)
+        }
     }
 
     /// What `cache.make_and_validate_key(key, version=version)` is.
@@ -138,8 +194,8 @@ impl Shortcut {
         let (py, common) = (cache.py(), self.common.get());
         let none = PyNone::get(py);
         let version = version.unwrap_or(none.as_any());
-        if common.made.holds(cache)?
-            && let Some(made) = common.keys.get().valid(cache, key, version)?
+        if self.is_open(&common.making, cache)?
+            && let Some(made) = common.keys.get().valid(cache, key, version, &self.prefix)?
         {
             return Ok(PyString::new(py, &made).into_any());
         }
@@ -157,10 +213,19 @@ impl Shortcut {
     fn is_open(&self, way: &Way, cache: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = cache.py();
         let client = self.client.bind(py);
-        let own = seal::attributes(cache)?;
-        Ok(own.get_item(intern!(py, "_cache"))?.is_some_and(|current| current.is(client))
+        let (own, clients) = (seal::attributes(cache)?, seal::attributes(client)?);
+        if self.known.is_open(way, &own, &clients) {
+            return Ok(way.cache.holds_for_class(&cache.get_type())? && way.client.holds_for_class(&client.get_type())?);
+        }
+        let watched = watch::watch(&own) && watch::watch(&clients);
+        let changes = watch::changes();
+        let open = own.get_item(intern!(py, "_cache"))?.is_some_and(|current| current.is(client))
             && way.cache.holds_with(cache, &own)?
-            && way.client.holds(client)?)
+            && way.client.holds_with(client, &clients)?;
+        if open && watched {
+            self.known.note(way, changes, &own, &clients);
+        }
+        Ok(open)
     }
 
     fn get_request(&self, key: &str, engine: &Engine) -> Request {
@@ -180,7 +245,10 @@ impl Shortcut {
             return Ok(None);
         }
         let maker = common.keys.get();
-        let made = keys.iter().map(|key| maker.valid(cache, &key, version)).collect::<PyResult<Option<Vec<_>>>>()?;
+        let made = keys
+            .iter()
+            .map(|key| maker.valid(cache, &key, version, &self.prefix))
+            .collect::<PyResult<Option<Vec<_>>>>()?;
         let Some(made) = made else { return Ok(None) };
         if !engine.sharded() {
             return Ok(Some(Outgoing::One(Request::mget(&common.mget, &made))));
@@ -210,7 +278,7 @@ impl Shortcut {
         // All keys first: the long way would encode anew what was encoded before a key that it has to make.
         let mut items = Vec::with_capacity(data.len());
         for (key, value) in data {
-            let Some(made) = maker.valid(cache, &key, version)? else { return Ok(None) };
+            let Some(made) = maker.valid(cache, &key, version, &self.prefix)? else { return Ok(None) };
             items.push((made, value));
         }
         for (_, value) in &mut items {
