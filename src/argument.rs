@@ -31,11 +31,14 @@ pub(crate) fn pack(
         }
         return Ok(());
     }
-    if let Ok(bytes) = arg.cast_exact::<PyBytes>()
-        && bytes.as_bytes().len() >= SHARE
-    {
-        check(bytes.as_bytes().len(), command, limit)?;
-        payload.shared(Arc::new(PyBackedBytes::from(bytes.clone())));
+    if let Ok(bytes) = arg.cast_exact::<PyBytes>() {
+        let word = bytes.as_bytes();
+        check(word.len(), command, limit)?;
+        if word.len() < SHARE {
+            payload.word(word);
+        } else {
+            payload.shared(Arc::new(PyBackedBytes::from(bytes.clone())));
+        }
         return Ok(());
     }
     // To ask a number for its buffer costs an exception.

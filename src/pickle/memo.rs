@@ -24,8 +24,8 @@ impl Memo {
         (found == address).then_some(number)
     }
 
-    /// Gives a number to the value at this address.
-    pub(super) fn insert(&mut self, address: usize, number: u32) {
+    /// The number of the value at this address, or `None` if it had none: now it is `number`.
+    pub(super) fn enter(&mut self, address: usize, number: u32) -> Option<u32> {
         if 2 * self.taken >= self.places.len() {
             let count = PLACES.max(2 * self.places.len());
             // Not `vec!`: zeroed memory takes the allocator longer than memory and zeroes.
@@ -39,8 +39,12 @@ impl Memo {
             }
         }
         let place = self.place(address);
-        self.taken += usize::from(self.places[place].0 != address);
+        if self.places[place].0 == address {
+            return Some(self.places[place].1);
+        }
         self.places[place] = (address, number);
+        self.taken += 1;
+        None
     }
 
     /// Where the address is, or would be.
@@ -64,11 +68,10 @@ mod tests {
         let mut memo = Memo::default();
         assert_eq!(memo.find(16), None);
         for number in 1..=1000_u32 {
-            memo.insert(number as usize * 16, number);
+            assert_eq!(memo.enter(number as usize * 16, number), None);
         }
-        memo.insert(16, 7);
-        assert_eq!(memo.find(16), Some(7));
-        for number in 2..=1000_u32 {
+        assert_eq!(memo.enter(16, 7), Some(1));
+        for number in 1..=1000_u32 {
             assert_eq!(memo.find(number as usize * 16), Some(number));
         }
         assert_eq!(memo.find(1001 * 16), None);

@@ -60,6 +60,9 @@ impl Pickler {
         if self.out.len() > LONGEST {
             return None;
         }
+        if let Ok(text) = value.cast_exact::<PyString>() {
+            return self.text(text);
+        }
         if value.is_none() {
             self.out.push(b'N');
         } else if let Ok(truth) = value.cast_exact::<PyBool>() {
@@ -76,11 +79,6 @@ impl Pickler {
     }
 
     fn save_new(&mut self, value: &Bound<'_, PyAny>) -> Option<()> {
-        if let Ok(text) = value.cast_exact::<PyString>() {
-            // Lone surrogates are `pickle`'s business.
-            self.sized(0x8c, b'X', text.to_str().ok()?.as_bytes())?;
-            return self.memoize(value);
-        }
         if let Ok(bytes) = value.cast_exact::<PyBytes>() {
             self.sized(b'C', b'B', bytes.as_bytes())?;
             return self.memoize(value);
@@ -111,6 +109,18 @@ impl Pickler {
         }
         self.depth -= 1;
         Some(())
+    }
+
+    fn text(&mut self, text: &Bound<'_, PyString>) -> Option<()> {
+        if is_shared(text)
+            && let Some(number) = self.memo.enter(text.as_ptr() as usize, self.memoized)
+        {
+            self.refer(number);
+            return Some(());
+        }
+        // Lone surrogates are `pickle`'s business.
+        self.sized(0x8c, b'X', text.to_str().ok()?.as_bytes())?;
+        self.memoized()
     }
 
     fn tuple(&mut self, tuple: &Bound<'_, PyTuple>) -> Option<()> {
@@ -184,22 +194,31 @@ impl Pickler {
         if !is_shared(value) {
             return false;
         }
-        let Some(index) = self.memo.find(value.as_ptr() as usize) else { return false };
-        if let Ok(index) = u8::try_from(index) {
+        let Some(number) = self.memo.find(value.as_ptr() as usize) else { return false };
+        self.refer(number);
+        true
+    }
+
+    fn refer(&mut self, number: u32) {
+        if let Ok(number) = u8::try_from(number) {
             // BINGET
-            self.out.extend([b'h', index]);
+            self.out.extend([b'h', number]);
         } else {
             // LONG_BINGET
             self.out.push(b'j');
-            self.out.extend(index.to_le_bytes());
+            self.out.extend(number.to_le_bytes());
         }
-        true
     }
 
     fn memoize(&mut self, value: &Bound<'_, PyAny>) -> Option<()> {
         if is_shared(value) {
-            self.memo.insert(value.as_ptr() as usize, self.memoized);
+            self.memo.enter(value.as_ptr() as usize, self.memoized);
         }
+        self.memoized()
+    }
+
+    /// The value just written is in the memo of whoever reads this.
+    fn memoized(&mut self) -> Option<()> {
         self.memoized = self.memoized.checked_add(1)?;
         self.out.push(0x94);
         Some(())

@@ -102,9 +102,16 @@ impl Payload {
     }
 
     fn header(&mut self, kind: u8, n: usize) {
-        self.bytes.push(kind);
-        self.bytes.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
-        self.bytes.extend_from_slice(b"\r\n");
+        // Most lengths have one or two digits.
+        match u8::try_from(n) {
+            Ok(n @ ..10) => self.bytes.extend_from_slice(&[kind, b'0' + n, b'\r', b'\n']),
+            Ok(n @ ..100) => self.bytes.extend_from_slice(&[kind, b'0' + n / 10, b'0' + n % 10, b'\r', b'\n']),
+            _ => {
+                self.bytes.push(kind);
+                self.bytes.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+                self.bytes.extend_from_slice(b"\r\n");
+            }
+        }
     }
 }
 
