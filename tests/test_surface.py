@@ -349,7 +349,7 @@ class Recorder:
         assert together
         self.commands += commands
 
-    def finder(self, _default: object) -> None:
+    def found(self, _default: object) -> None:
         pass
 
     def queue_get(self, *_: object) -> bool:
@@ -363,7 +363,8 @@ def sent(cache: RedisCache, name: str) -> list[tuple[Spec, tuple[Any, ...]]]:
     args, kwargs = SAMPLES[name]
     recorder = Recorder()
     if name in NOT_QUEUED or name in ("xread", "xreadgroup"):
-        cache._sync_engine = lambda _: recorder  # type: ignore[misc, assignment, return-value]
+        cache._key("k")  # What is native is made with the real engine.
+        cache._cache._engine = recorder  # type: ignore[assignment]
         getattr(cache, name)(*args, **kwargs)
     else:
         pipeline = cache.pipeline()

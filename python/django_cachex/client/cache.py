@@ -6,8 +6,7 @@ import warnings
 from copy import copy
 from functools import cached_property
 from inspect import isawaitable
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, CacheKeyWarning, default_key_func
 from django.core.exceptions import ImproperlyConfigured
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from django_cachex._core import Spec
-    from django_cachex.commands.command import Built, EngineOf
+    from django_cachex.commands.command import Built
 
 __all__ = [
     "KeyValueCache",
@@ -76,8 +75,6 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
 
     _class: type[ClientT] | None = None
     _missing_key = object()
-    _sync_engine: ClassVar[EngineOf] = staticmethod(attrgetter("_cache._engine"))
-    _loop_engine: ClassVar[EngineOf] = staticmethod(attrgetter("_cache._async_engine"))
 
     def __init__(self, server: str | Sequence[str], params: dict[str, Any]) -> None:
         """Check ``LOCATION`` and ``OPTIONS``; nothing is connected or started.
@@ -310,8 +307,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
 
         With a timeout of zero or less nothing is stored, and the result tells whether it would have been.
         """
-        key = self.make_and_validate_key(key, version=version)
-        return self._coder.add(key, value, self.get_backend_timeout(timeout))
+        return self._coder.add(self._key(key, version), value, self.get_backend_timeout(timeout))
 
     async def aadd(
         self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
@@ -320,34 +316,31 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
 
         With a timeout of zero or less nothing is stored, and the result tells whether it would have been.
         """
-        key = self.make_and_validate_key(key, version=version)
-        return await self._coder.aadd(key, value, self.get_backend_timeout(timeout))
+        return await self._coder.aadd(self._key(key, version), value, self.get_backend_timeout(timeout))
 
     def touch(self, key: str, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Let *key* live for *timeout* seconds, for ever with ``None`` (EXPIRE, PERSIST); return whether it exists."""
-        key = self.make_and_validate_key(key, version=version)
-        return self._cache.touch(key, self.get_backend_timeout(timeout))
+        return self._cache.touch(self._key(key, version), self.get_backend_timeout(timeout))
 
     async def atouch(self, key: str, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Let *key* live for *timeout* seconds, for ever with ``None`` (EXPIRE, PERSIST); return whether it exists."""
-        key = self.make_and_validate_key(key, version=version)
-        return await self._cache.atouch(key, self.get_backend_timeout(timeout))
+        return await self._cache.atouch(self._key(key, version), self.get_backend_timeout(timeout))
 
     def delete(self, key: str, version: int | None = None) -> bool:
         """Delete *key* (DEL); return whether it existed."""
-        return self._cache.delete(self.make_and_validate_key(key, version=version))
+        return self._cache.delete(self._key(key, version))
 
     async def adelete(self, key: str, version: int | None = None) -> bool:
         """Delete *key* (DEL); return whether it existed."""
-        return await self._cache.adelete(self.make_and_validate_key(key, version=version))
+        return await self._cache.adelete(self._key(key, version))
 
     def has_key(self, key: str, version: int | None = None) -> bool:
         """Return whether *key* exists, whatever it holds (EXISTS)."""
-        return self._cache.has_key(self.make_and_validate_key(key, version=version))
+        return self._cache.has_key(self._key(key, version))
 
     async def ahas_key(self, key: str, version: int | None = None) -> bool:
         """Return whether *key* exists, whatever it holds (EXISTS)."""
-        return await self._cache.ahas_key(self.make_and_validate_key(key, version=version))
+        return await self._cache.ahas_key(self._key(key, version))
 
     def _made(self, keys: Iterable[str], version: int | None) -> dict[str, str]:
         return {self.make_and_validate_key(key, version=version): key for key in keys}
@@ -415,11 +408,11 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
             ResponseError: it holds no integer, or the sum exceeds 64 bits.
             WrongTypeError: it holds no string.
         """
-        return self._cache.incr(self.make_and_validate_key(key, version=version), delta)
+        return self._cache.incr(self._key(key, version), delta)
 
     async def aincr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """Add *delta* to the integer at *key*; see ``incr``."""
-        return await self._cache.aincr(self.make_and_validate_key(key, version=version), delta)
+        return await self._cache.aincr(self._key(key, version), delta)
 
     def decr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """Subtract *delta* from the integer at *key*; see ``incr``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from os import urandom
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -145,6 +145,11 @@ class KeyValueCacheClient[ClientT](
         return Settings.of(cls._topology, servers, options, cls)  # type: ignore[arg-type]
 
     # Servers
+
+    @property
+    def _cache(self) -> Self:
+        """What sends the commands; caches have their client by this name."""
+        return self
 
     @property
     def _client(self) -> type[ClientT]:

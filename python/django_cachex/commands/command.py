@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Literal, Self, overload
 
 from django_cachex._core import Command, Spec, Unread
@@ -23,14 +22,12 @@ from django_cachex.exceptions import CacheConnectionError, CacheTimeoutError, Re
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 
-    from django_cachex._core import Engine
     from django_cachex.commands.overloads import Overloaded, Twin
 
 __all__ = [
     "Built",
     "Command",
     "Direct",
-    "EngineOf",
     "Items",
     "NotOnPipelines",
     "Queued",
@@ -69,7 +66,6 @@ class Items[T](list[T]):
     """Items that a ``@stream`` hands out; its other yields are commands."""
 
 
-type EngineOf = staticmethod[[Any], Engine]
 type Built[R] = Command[R] | Transaction[R]
 type Steps[R] = Generator[Built[Any], Any, R]
 type Stream[T] = Generator[Built[Any] | Items[T], Any, None]
@@ -102,11 +98,10 @@ def walk[T](step: Callable[[int, int], Command[Any]], made: Callable[[Any], Iter
 
 
 class Direct:
-    """A class whose commands are sent at once, by the engines that its attributes lead to."""
+    """A class whose commands are sent at once, by the engines of its client."""
 
-    # What gets an engine from an object, without a frame.
-    _sync_engine: ClassVar[EngineOf] = staticmethod(attrgetter("_engine"))
-    _loop_engine: ClassVar[EngineOf] = staticmethod(attrgetter("_async_engine"))
+    # What has the engines: an attribute as any other, because each command takes this way.
+    _cache: Any
 
     # Client classes take made keys: their methods have no ``version*`` parameters.
     _takes_versions: ClassVar[bool] = True
@@ -261,7 +256,7 @@ def command[**P, R](
             built = build(*args, **kwargs) if kwargs else build(*args)
             self = args[0]
             if type(built) is Command:
-                return self._sync_engine(self).run(spec, built)
+                return self._cache._engine.run(spec, built)  # noqa: SLF001 - of this package
             return self._run(spec, built)
 
         return call
@@ -330,7 +325,7 @@ def aio(sync: Any) -> Any:
             if type(built) is not Command:
                 return await self._arun(spec, built)
             try:
-                result = await self._loop_engine(self).start(spec, built)
+                result = await self._cache._async_engine.start(spec, built)  # noqa: SLF001 - as above
             except ResponseError as error:
                 refuse(built.refused, error)
             return result.result() if type(result) is Unread else result

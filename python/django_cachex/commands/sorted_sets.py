@@ -75,7 +75,8 @@ class SortedSetCommands(Commands):
             args += [flag for flag, wanted in flags.items() if wanted]
         encode = self._encode
         for member, score in mapping.items():
-            args += (score if type(score) in _PLAIN else _sent(score), encode(member))
+            args.append(score if type(score) in _PLAIN else _sent(score))
+            args.append(encode(member))
         return Command(_score if incr else integer, *args)
 
     azadd = aio(zadd)
