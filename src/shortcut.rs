@@ -4,7 +4,7 @@
 //! After every wait for the server the processor's caches are cold, so each detour costs several times what its
 //! instructions say.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyNone, PyNotImplemented, PyString, PyType};
@@ -60,6 +60,8 @@ struct Known {
     client: AtomicUsize,
     /// For each way how many changes there had been when it was found open.
     open: [AtomicU64; WAYS],
+    /// Somebody has wanted to know before.
+    wanted: AtomicBool,
 }
 
 impl Known {
@@ -71,6 +73,21 @@ impl Known {
     fn is_about(&self, cache: &Bound<'_, PyDict>, client: &Bound<'_, PyDict>) -> bool {
         self.cache.load(Ordering::Relaxed) == cache.as_ptr() as usize
             && self.client.load(Ordering::Relaxed) == client.as_ptr() as usize
+    }
+
+    /// The dicts of their attributes, and whether these are watched: not for objects that are used once.
+    fn watch<'py>(
+        &self,
+        cache: &Bound<'py, PyAny>,
+        client: &Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyDict>, bool)> {
+        if self.wanted.swap(true, Ordering::Relaxed)
+            && let Some(own) = watch::watch(cache, seal::attributes(cache)?)
+            && let Some(clients) = watch::watch(client, seal::attributes(client)?)
+        {
+            return Ok((own, clients, true));
+        }
+        Ok((seal::attributes(cache)?, seal::attributes(client)?, false))
     }
 
     /// The way was found open, after so many changes.
@@ -217,7 +234,8 @@ impl Shortcut {
         if self.known.is_open(way, &own, &clients) {
             return Ok(way.cache.holds_for_class(&cache.get_type())? && way.client.holds_for_class(&client.get_type())?);
         }
-        let watched = watch::watch(&own) && watch::watch(&clients);
+        drop((own, clients));
+        let (own, clients, watched) = self.known.watch(cache, client)?;
         let changes = watch::changes();
         let open = own.get_item(intern!(py, "_cache"))?.is_some_and(|current| current.is(client))
             && way.cache.holds_with(cache, &own)?

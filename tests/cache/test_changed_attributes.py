@@ -137,3 +137,18 @@ def test_two_caches_do_not_mix(make_cache: Callable[..., Any], call: Caller, key
         assert (call(one.get, "k"), call(other.get, "k")) == (1, 2)
     one.version = 2
     assert (call(one.get, "k"), call(other.get, "k")) == (None, 2)
+
+
+def test_a_dict_of_attributes_that_somebody_has_hold_of(cache: Any, call: Caller) -> None:
+    """As `unittest.mock.patch.dict` has."""
+    held = vars(cache)
+    _warm(cache, call)
+    held["decode"] = _decoded
+    assert vars(cache) is held
+    for _ in range(3):
+        assert call(cache.get, "k") == "decoded"
+    del held["decode"]
+    del held
+    _warm(cache, call)
+    cache.decode = _decoded
+    assert call(cache.get, "k") == "decoded"

@@ -104,8 +104,6 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         )
         if not (self._reverse_key_func is None or callable(self._reverse_key_func)):
             raise ImproperlyConfigured("REVERSE_KEY_FUNCTION is neither a callable nor the dotted path of one")
-        # One that can be watched for changes; see src/watch.rs.
-        self.__dict__ = dict(self.__dict__)
 
     @cached_property
     def _cache(self) -> ClientT:

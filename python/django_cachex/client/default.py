@@ -132,8 +132,6 @@ class KeyValueCacheClient[ClientT](
         self._pools: dict[int, ConnectionPool] = {}
         # Raw clients have no state, so one for reads and one for writes will do.
         self._raw: list[ClientT | None] = [None, None]
-        # One that can be watched for changes; see src/watch.rs.
-        self.__dict__ = dict(self.__dict__)
 
     @classmethod
     def _settings_of(cls, servers: str | Sequence[str], options: Mapping[str, Any]) -> Settings:
