@@ -41,6 +41,7 @@ imports! {
     decimal = "decimal"."Decimal";
     dispatch_table = "copyreg"."dispatch_table";
     extension_registry = "copyreg"."_extension_registry";
+    default_timeout = "django.core.cache.backends.base"."DEFAULT_TIMEOUT";
     pickle_dumps = "pickle"."dumps";
     pickle_loads = "pickle"."loads";
     pickle_serializer = "django_cachex.serializers.pickle"."PickleSerializer";

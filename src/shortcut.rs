@@ -7,14 +7,14 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyNone, PyNotImplemented, PyString, PyType};
+use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyNone, PyNotImplemented, PyString, PyType};
 
 use crate::argument;
 use crate::batch::Batch;
 use crate::codec::Codec;
 use crate::engine::{Engine, Outgoing};
 use crate::errors::{Error, Kind, guarded};
-use crate::imports::intern;
+use crate::imports::{self, intern};
 use crate::keys::{KeyMaker, Prefix};
 use crate::reading::{self, Reading};
 use crate::request::{self, Request};
@@ -124,7 +124,8 @@ impl Shortcuts {
                 client: Seal::new(client, of_client)?,
             })
         };
-        let (reading, writing) = ([&keys_made[..], &["decode"]].concat(), [&keys_made[..], &["encode"]].concat());
+        let reading = [&keys_made[..], &["decode"]].concat();
+        let writing = [&keys_made[..], &["encode", "get_backend_timeout"]].concat();
         let coded = ["encode", "decode"];
         Ok(Self {
             keys,
@@ -288,7 +289,7 @@ impl Shortcut {
         engine: &Engine,
     ) -> PyResult<Option<Outgoing>> {
         let common = self.common.get();
-        let Some(timeout) = seconds(timeout) else { return Ok(None) };
+        let Some(timeout) = seconds(cache, timeout)? else { return Ok(None) };
         if data.is_empty() || !self.is_open(&common.setting_many, cache)? {
             return Ok(None);
         }
@@ -333,7 +334,7 @@ impl Shortcut {
         version: &Bound<'_, PyAny>,
         engine: &Engine,
     ) -> PyResult<Option<Request>> {
-        let Some(timeout) = seconds(timeout) else { return Ok(None) };
+        let Some(timeout) = seconds(cache, timeout)? else { return Ok(None) };
         let Some(key) = self.key(&self.common.get().setting, cache, key, version)? else { return Ok(None) };
         let stored = self.codec.get().encode(value)?;
         let request = Request::set(&self.common.get().set, &key, &stored, timeout, engine.max_value_size())?;
@@ -341,16 +342,27 @@ impl Shortcut {
     }
 }
 
-/// A timeout that SET can be given: `None` means that there is none. Zero and less deletes, and what is no integer of
-/// the server's is for the server to refuse.
+/// What `get_backend_timeout` makes of a timeout, if SET can be given that: `None` means that there is none. Zero and less
+/// deletes, and what is no integer of the server's is for the server to refuse.
 // Three cases: a number, no timeout, neither.
 #[allow(clippy::option_option)]
-fn seconds(timeout: &Bound<'_, PyAny>) -> Option<Option<i64>> {
-    match timeout.extract::<Option<i64>>() {
+fn seconds(cache: &Bound<'_, PyAny>, timeout: &Bound<'_, PyAny>) -> PyResult<Option<Option<i64>>> {
+    let py = cache.py();
+    let timeout = if timeout.is(imports::default_timeout(py)?) {
+        cache.getattr(intern!(py, "default_timeout"))?
+    } else if timeout.is_exact_instance_of::<PyFloat>() {
+        match py.get_type::<PyInt>().call1((timeout,)) {
+            Ok(whole) => whole,
+            Err(_) => return Ok(None),
+        }
+    } else {
+        timeout.clone()
+    };
+    Ok(match timeout.extract::<Option<i64>>() {
         Ok(Some(timeout)) => (timeout > 0).then_some(Some(timeout)),
         Ok(None) => Some(None),
         Err(_) => None,
-    }
+    })
 }
 
 fn declined(py: Python<'_>) -> Bound<'_, PyAny> {
@@ -434,7 +446,7 @@ impl Shortcut {
         version: &Bound<'_, PyAny>,
         reply: Py<PyAny>,
     ) -> PyResult<bool> {
-        let Some(timeout) = seconds(timeout) else { return Ok(false) };
+        let Some(timeout) = seconds(cache, timeout)? else { return Ok(false) };
         let Some(key) = self.key(&self.common.get().setting, cache, key, version)? else { return Ok(false) };
         // Serializers are application code, which may use this very pipeline.
         let stored = self.codec.get().encode(value)?;

@@ -152,3 +152,36 @@ def test_a_dict_of_attributes_that_somebody_has_hold_of(cache: Any, call: Caller
     _warm(cache, call)
     cache.decode = _decoded
     assert call(cache.get, "k") == "decoded"
+
+
+@pytest.mark.parametrize("of_class", [False, True])
+def test_another_way_with_timeouts(
+    cache: Any, call: Caller, monkeypatch: pytest.MonkeyPatch, *, of_class: bool
+) -> None:
+    _warm(cache, call)
+    if of_class:
+        monkeypatch.setattr(type(cache), "get_backend_timeout", lambda _, timeout=None: 4711, raising=False)
+    else:
+        cache.get_backend_timeout = lambda timeout=None: 4711
+    call(cache.set, "k", "v")
+    call(cache.set_many, {"other": "v"}, 5)
+    assert {call(cache.ttl, "k"), call(cache.ttl, "other")} <= {4710, 4711}
+
+
+def test_default_timeouts_and_all_others(cache: Any, call: Caller) -> None:
+    _warm(cache, call)
+    cache.default_timeout = 100
+    call(cache.set, "k", "v")
+    assert 98 < call(cache.ttl, "k") <= 100
+    cache.default_timeout = None
+    call(cache.set, "k", "v")
+    assert call(cache.ttl, "k") is None
+    for timeout, left in ((17.9, 17), ("16", 16), (True, 1), (0.5, None), (-1, None), (0, None)):
+        call(cache.set, "k", "v", timeout)
+        if left is None:
+            assert call(cache.get, "k") is None
+        else:
+            assert left - 1 <= call(cache.ttl, "k") <= left
+    for timeout in (float("nan"), float("inf"), "soon"):
+        with pytest.raises((ValueError, OverflowError)):
+            call(cache.set, "k", "v", timeout)

@@ -269,12 +269,12 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
             ValueError: ``nx`` together with ``xx``.
             WrongTypeError: ``get`` on a key that holds no string.
         """
-        timeout = self.get_backend_timeout(timeout)
         if nx or xx or get:
             key = self.make_and_validate_key(key, version=version)
-            return self._coder.set(key, value, timeout, nx=nx, xx=xx, get=get)
+            return self._coder.set(key, value, self.get_backend_timeout(timeout), nx=nx, xx=xx, get=get)
         if not self._shortcut.set(self, key, value, timeout, version):
-            self._coder.set(self.make_and_validate_key(key, version=version), value, timeout)
+            key = self.make_and_validate_key(key, version=version)
+            self._coder.set(key, value, self.get_backend_timeout(timeout))
         return None
 
     async def aset(
@@ -289,13 +289,13 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         get: bool = False,
     ) -> Any:
         """Store *value* at *key*; see ``set`` (SET)."""
-        timeout = self.get_backend_timeout(timeout)
         if nx or xx or get:
             key = self.make_and_validate_key(key, version=version)
-            return await self._coder.aset(key, value, timeout, nx=nx, xx=xx, get=get)
+            return await self._coder.aset(key, value, self.get_backend_timeout(timeout), nx=nx, xx=xx, get=get)
         sent = self._shortcut.send_set(self, key, value, timeout, version)
         if sent is None:
-            await self._coder.aset(self.make_and_validate_key(key, version=version), value, timeout)
+            key = self.make_and_validate_key(key, version=version)
+            await self._coder.aset(key, value, self.get_backend_timeout(timeout))
         else:
             await sent
         return None
@@ -365,11 +365,11 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         self, data: Mapping[str, Any], timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[str]:
         """Store several values, in one step except on a cluster (MSET, or SET in one MULTI); return ``[]``."""
-        data, timeout = dict(data or {}), self.get_backend_timeout(timeout)
+        data = dict(data or {})
         replies = self._shortcut.set_many(self, data, timeout, version)
         if replies is NotImplemented:
             made = {self.make_and_validate_key(key, version=version): value for key, value in data.items()}
-            self._coder.set_many(made, timeout)
+            self._coder.set_many(made, self.get_backend_timeout(timeout))
         else:
             check(replies)
         return []
@@ -378,11 +378,11 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
         self, data: Mapping[str, Any], timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[str]:
         """Store several values, in one step except on a cluster (MSET, or SET in one MULTI); return ``[]``."""
-        data, timeout = dict(data or {}), self.get_backend_timeout(timeout)
+        data = dict(data or {})
         sent = self._shortcut.send_set_many(self, data, timeout, version)
         if sent is None:
             made = {self.make_and_validate_key(key, version=version): value for key, value in data.items()}
-            await self._coder.aset_many(made, timeout)
+            await self._coder.aset_many(made, self.get_backend_timeout(timeout))
         else:
             check(await sent)
         return []
