@@ -64,17 +64,17 @@ impl KeyMaker {
 }
 
 impl KeyMaker {
-    /// The made key, if it is beyond doubt. That `make_key` and `validate_key` are Django's, and the cache's attributes
-    /// are watched, is the caller's to know.
+    /// The made key, if it is beyond doubt. That `make_key` and `validate_key` are Django's is the caller's to know.
+    /// `prefix`: the cache's, if its attributes are watched.
     pub(crate) fn valid(
         &self,
         cache: &Bound<'_, PyAny>,
         key: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
-        prefix: &Prefix,
+        prefix: Option<&Prefix>,
     ) -> PyResult<Option<String>> {
-        let made = match key.cast_exact::<PyString>().map(|key| key.to_str()) {
-            Ok(Ok(text)) if version.is_none() => {
+        let made = match (prefix, key.cast_exact::<PyString>().map(|key| key.to_str())) {
+            (Some(prefix), Ok(Ok(text))) if version.is_none() => {
                 if let Some(made) = prefix.before(cache, text) {
                     made
                 } else {

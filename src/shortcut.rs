@@ -49,6 +49,16 @@ struct Way {
     client: Seal,
 }
 
+/// Whether a shortcut may be taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Passage {
+    Closed,
+    /// Yes, but the next call must look again.
+    Once,
+    /// Yes, until something changes, which `watch::changes` tells.
+    Known,
+}
+
 /// How many ways there are.
 const WAYS: usize = 6;
 
@@ -91,9 +101,10 @@ impl Known {
     }
 
     /// The way was found open, after so many changes.
-    fn note(&self, way: &Way, changes: u64, cache: &Bound<'_, PyDict>, client: &Bound<'_, PyDict>) {
+    fn note(&self, way: &Way, mut changes: u64, cache: &Bound<'_, PyDict>, client: &Bound<'_, PyDict>) {
         if !self.is_about(cache, client) {
-            self.open.iter().for_each(|open| open.store(0, Ordering::Relaxed));
+            // Nothing that was found out before is about these.
+            changes = watch::change();
             self.cache.store(cache.as_ptr() as usize, Ordering::Relaxed);
             self.client.store(client.as_ptr() as usize, Ordering::Relaxed);
         }
@@ -195,11 +206,24 @@ impl Shortcut {
         key: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<String>> {
-        if self.is_open(way, cache)? {
-            self.common.get().keys.get().valid(cache, key, version, &self.prefix)
-        } else {
-            Ok(None)
-        }
+        let passage = self.passage(way, cache)?;
+        self.valid(passage, cache, key, version)
+    }
+
+    /// The made key, if it is beyond doubt.
+    fn valid(
+        &self,
+        passage: Passage,
+        cache: &Bound<'_, PyAny>,
+        key: &Bound<'_, PyAny>,
+        version: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<String>> {
+        let prefix = match passage {
+            Passage::Closed => return Ok(None),
+            Passage::Once => None,
+            Passage::Known => Some(&self.prefix),
+        };
+        self.common.get().keys.get().valid(cache, key, version, prefix)
     }
 
     /// What `cache.make_and_validate_key(key, version=version)` is.
@@ -212,9 +236,7 @@ impl Shortcut {
         let (py, common) = (cache.py(), self.common.get());
         let none = PyNone::get(py);
         let version = version.unwrap_or(none.as_any());
-        if self.is_open(&common.making, cache)?
-            && let Some(made) = common.keys.get().valid(cache, key, version, &self.prefix)?
-        {
+        if let Some(made) = self.key(&common.making, cache, key, version)? {
             return Ok(PyString::new(py, &made).into_any());
         }
         let named = PyDict::new(py);
@@ -224,16 +246,19 @@ impl Shortcut {
 
     /// The codec, if nothing between `cache` and it has been replaced.
     pub(crate) fn codec(&self, cache: &Bound<'_, PyAny>) -> PyResult<Option<&Codec>> {
-        Ok(self.is_open(&self.common.get().values, cache)?.then(|| self.codec.get()))
+        let passage = self.passage(&self.common.get().values, cache)?;
+        Ok((passage != Passage::Closed).then(|| self.codec.get()))
     }
 
     /// Whether cache and client are as they were written.
-    fn is_open(&self, way: &Way, cache: &Bound<'_, PyAny>) -> PyResult<bool> {
+    fn passage(&self, way: &Way, cache: &Bound<'_, PyAny>) -> PyResult<Passage> {
         let py = cache.py();
         let client = self.client.bind(py);
         let (own, clients) = (seal::attributes(cache)?, seal::attributes(client)?);
         if self.known.is_open(way, &own, &clients) {
-            return Ok(way.cache.holds_for_class(&cache.get_type())? && way.client.holds_for_class(&client.get_type())?);
+            let same =
+                way.cache.holds_for_class(&cache.get_type())? && way.client.holds_for_class(&client.get_type())?;
+            return Ok(if same { Passage::Known } else { Passage::Closed });
         }
         drop((own, clients));
         let (own, clients, watched) = self.known.watch(cache, client)?;
@@ -241,10 +266,14 @@ impl Shortcut {
         let open = own.get_item(intern!(py, "_cache"))?.is_some_and(|current| current.is(client))
             && way.cache.holds_with(cache, &own)?
             && way.client.holds_with(client, &clients)?;
-        if open && watched {
-            self.known.note(way, changes, &own, &clients);
+        if !open {
+            return Ok(Passage::Closed);
         }
-        Ok(open)
+        if !watched {
+            return Ok(Passage::Once);
+        }
+        self.known.note(way, changes, &own, &clients);
+        Ok(Passage::Known)
     }
 
     fn get_request(&self, key: &str, engine: &Engine) -> Request {
@@ -260,14 +289,12 @@ impl Shortcut {
         engine: &Engine,
     ) -> PyResult<Option<Outgoing>> {
         let common = self.common.get();
-        if keys.is_empty() || !self.is_open(&common.getting_many, cache)? {
+        if keys.is_empty() {
             return Ok(None);
         }
-        let maker = common.keys.get();
-        let made = keys
-            .iter()
-            .map(|key| maker.valid(cache, &key, version, &self.prefix))
-            .collect::<PyResult<Option<Vec<_>>>>()?;
+        let passage = self.passage(&common.getting_many, cache)?;
+        let made =
+            keys.iter().map(|key| self.valid(passage, cache, &key, version)).collect::<PyResult<Option<Vec<_>>>>()?;
         let Some(made) = made else { return Ok(None) };
         if !engine.sharded() {
             return Ok(Some(Outgoing::One(Request::mget(&common.mget, &made))));
@@ -290,14 +317,14 @@ impl Shortcut {
     ) -> PyResult<Option<Outgoing>> {
         let common = self.common.get();
         let Some(timeout) = seconds(cache, timeout)? else { return Ok(None) };
-        if data.is_empty() || !self.is_open(&common.setting_many, cache)? {
+        if data.is_empty() {
             return Ok(None);
         }
-        let (maker, codec) = (common.keys.get(), self.codec.get());
+        let (passage, codec) = (self.passage(&common.setting_many, cache)?, self.codec.get());
         // All keys first: the long way would encode anew what was encoded before a key that it has to make.
         let mut items = Vec::with_capacity(data.len());
         for (key, value) in data {
-            let Some(made) = maker.valid(cache, &key, version, &self.prefix)? else { return Ok(None) };
+            let Some(made) = self.valid(passage, cache, &key, version)? else { return Ok(None) };
             items.push((made, value));
         }
         for (_, value) in &mut items {

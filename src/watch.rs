@@ -84,6 +84,11 @@ fn apart<'py>(object: &Bound<'py, PyAny>, own: &Bound<'py, PyDict>) -> Option<Bo
     set.then_some(other)
 }
 
+/// Makes that number another.
+pub(crate) fn change() -> u64 {
+    CHANGES.fetch_add(1, Ordering::Relaxed) + 1
+}
+
 /// A number that every change makes another.
 pub(crate) fn changes() -> u64 {
     CHANGES.load(Ordering::Relaxed)

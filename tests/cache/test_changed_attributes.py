@@ -143,8 +143,12 @@ def test_a_dict_of_attributes_that_somebody_has_hold_of(cache: Any, call: Caller
     """As `unittest.mock.patch.dict` has."""
     held = vars(cache)
     _warm(cache, call)
-    held["decode"] = _decoded
     assert vars(cache) is held
+    for version in (5, 6, 7):
+        held["version"] = version
+        call(cache.set, "k", version)
+        assert [call(cache.get, "k", version=version), call(cache.get, "k")] == [version, version]
+    held["decode"] = _decoded
     for _ in range(3):
         assert call(cache.get, "k") == "decoded"
     del held["decode"]
@@ -152,6 +156,17 @@ def test_a_dict_of_attributes_that_somebody_has_hold_of(cache: Any, call: Caller
     _warm(cache, call)
     cache.decode = _decoded
     assert call(cache.get, "k") == "decoded"
+
+
+def test_another_dict_while_somebody_has_hold_of_the_first(cache: Any, call: Caller) -> None:
+    _warm(cache, call)
+    held = []
+    for version in (5, 6, 7):
+        held.append(vars(cache))
+        cache.__dict__ = {**vars(cache), "version": version}
+        for _ in range(3):
+            call(cache.set, "k", version)
+            assert [call(cache.get, "k", version=version), call(cache.get, "k")] == [version, version]
 
 
 @pytest.mark.parametrize("of_class", [False, True])
