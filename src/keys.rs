@@ -1,7 +1,5 @@
 //! Made keys: Django's `make_and_validate_key`, natively where the result is beyond doubt.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString, PyType};
 
@@ -133,11 +131,7 @@ impl Made {
 
 /// What stands before the keys of a cache whose attributes are watched.
 #[derive(Default)]
-pub(crate) struct Prefix {
-    known: Mutex<Option<Known>>,
-    /// How many changes there had been when it was wanted last.
-    wanted: AtomicU64,
-}
+pub(crate) struct Prefix(Mutex<Option<Known>>);
 
 struct Known {
     text: Box<str>,
@@ -150,7 +144,7 @@ struct Known {
 impl Prefix {
     /// The made key, if nothing has changed since the prefix was learned.
     fn before(&self, cache: &Bound<'_, PyAny>, key: &str) -> Option<Made> {
-        let known = self.known.lock();
+        let known = self.0.lock();
         let known = known.as_ref()?;
         (known.changes == watch::changes() && known.class == seal::tag(&cache.get_type()))
             .then(|| Made::of(&[&known.text, key]))
@@ -159,10 +153,6 @@ impl Prefix {
     /// Takes the prefix from a made key, if it is the same for all keys until something changes.
     fn learn(&self, cache: &Bound<'_, PyAny>, key: &str, made: &Made) -> PyResult<()> {
         let (changes, class) = (watch::changes(), cache.get_type());
-        // Not for an object that is used once.
-        if self.wanted.swap(changes, Ordering::Relaxed) != changes {
-            return Ok(());
-        }
         let Made::Valid(made) = made else { return Ok(()) };
         // What a class has under these names may be computed.
         for name in [intern!(cache.py(), "key_func"), intern!(cache.py(), "key_prefix"), intern!(cache.py(), "version")]
@@ -173,7 +163,7 @@ impl Prefix {
         }
         let (tag, text) = (seal::tag(&class), made.strip_suffix(key));
         if let Some(text) = text.filter(|_| tag != 0) {
-            *self.known.lock() = Some(Known { text: text.into(), changes, class: tag });
+            *self.0.lock() = Some(Known { text: text.into(), changes, class: tag });
         }
         Ok(())
     }

@@ -40,6 +40,8 @@ mod module;
 #[cfg(feature = "python")]
 mod node;
 #[cfg(feature = "python")]
+mod passage;
+#[cfg(feature = "python")]
 mod pickle;
 #[cfg(feature = "python")]
 mod reading;

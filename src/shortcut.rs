@@ -4,8 +4,6 @@
 //! After every wait for the server the processor's caches are cold, so each detour costs several times what its
 //! instructions say.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyNone, PyNotImplemented, PyString, PyType};
 
@@ -16,13 +14,12 @@ use crate::engine::{Engine, Outgoing};
 use crate::errors::{Error, Kind, guarded};
 use crate::imports::{self, intern};
 use crate::keys::{KeyMaker, Prefix};
+use crate::passage::{Known, Passage, Way};
 use crate::reading::{self, Reading};
 use crate::request::{self, Request};
-use crate::seal::{self, Seal};
 use crate::spec::{Merge, Spec};
 use crate::spread::Shape;
 use crate::values::Values;
-use crate::watch;
 
 /// What the shortcuts of all clients have in common.
 #[pyclass(frozen, module = "django_cachex._core")]
@@ -41,77 +38,6 @@ pub(crate) struct Shortcuts {
     done: Py<Reading>,
 }
 
-/// What a shortcut leaves out.
-struct Way {
-    /// Which of the ways it is.
-    index: usize,
-    cache: Seal,
-    client: Seal,
-}
-
-/// Whether a shortcut may be taken.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Passage {
-    Closed,
-    /// Yes, but the next call must look again.
-    Once,
-    /// Yes, until something changes, which `watch::changes` tells.
-    Known,
-}
-
-/// How many ways there are.
-const WAYS: usize = 6;
-
-/// What was found out about a cache and its client.
-#[derive(Default)]
-struct Known {
-    /// The addresses of the dicts of their attributes, both of which are watched.
-    cache: AtomicUsize,
-    client: AtomicUsize,
-    /// For each way how many changes there had been when it was found open.
-    open: [AtomicU64; WAYS],
-    /// Somebody has wanted to know before.
-    wanted: AtomicBool,
-}
-
-impl Known {
-    /// Whether the way was found open, and nothing has changed since but, perhaps, the classes.
-    fn is_open(&self, way: &Way, cache: &Bound<'_, PyDict>, client: &Bound<'_, PyDict>) -> bool {
-        self.open[way.index].load(Ordering::Relaxed) == watch::changes() && self.is_about(cache, client)
-    }
-
-    fn is_about(&self, cache: &Bound<'_, PyDict>, client: &Bound<'_, PyDict>) -> bool {
-        self.cache.load(Ordering::Relaxed) == cache.as_ptr() as usize
-            && self.client.load(Ordering::Relaxed) == client.as_ptr() as usize
-    }
-
-    /// The dicts of their attributes, and whether these are watched: not for objects that are used once.
-    fn watch<'py>(
-        &self,
-        cache: &Bound<'py, PyAny>,
-        client: &Bound<'py, PyAny>,
-    ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyDict>, bool)> {
-        if self.wanted.swap(true, Ordering::Relaxed)
-            && let Some(own) = watch::watch(cache, seal::attributes(cache)?)
-            && let Some(clients) = watch::watch(client, seal::attributes(client)?)
-        {
-            return Ok((own, clients, true));
-        }
-        Ok((seal::attributes(cache)?, seal::attributes(client)?, false))
-    }
-
-    /// The way was found open, after so many changes.
-    fn note(&self, way: &Way, mut changes: u64, cache: &Bound<'_, PyDict>, client: &Bound<'_, PyDict>) {
-        if !self.is_about(cache, client) {
-            // Nothing that was found out before is about these.
-            changes = watch::change();
-            self.cache.store(cache.as_ptr() as usize, Ordering::Relaxed);
-            self.client.store(client.as_ptr() as usize, Ordering::Relaxed);
-        }
-        self.open[way.index].store(changes, Ordering::Relaxed);
-    }
-}
-
 #[pymethods]
 impl Shortcuts {
     /// The classes are those that define the methods which a shortcut stands for, the specs what these send.
@@ -127,25 +53,19 @@ impl Shortcuts {
         mset: &Bound<'_, Spec>,
     ) -> PyResult<Self> {
         let keys_made = ["make_and_validate_key", "make_key", "validate_key"];
-        let mut index = 0..WAYS;
-        let mut way = |of_cache: &[&str], of_client: &[&str]| {
-            Ok::<_, PyErr>(Way {
-                index: index.next().unwrap_or_default(),
-                cache: Seal::new(cache, of_cache)?,
-                client: Seal::new(client, of_client)?,
-            })
-        };
+        let way =
+            |index, of_cache: &[&str], of_client: &[&str]| Way::new(index, (cache, of_cache), (client, of_client));
         let reading = [&keys_made[..], &["decode"]].concat();
         let writing = [&keys_made[..], &["encode", "get_backend_timeout"]].concat();
         let coded = ["encode", "decode"];
         Ok(Self {
             keys,
-            making: way(&keys_made, &[])?,
-            getting: way(&reading, &["get", "aget", "decode"])?,
-            setting: way(&writing, &["set", "aset", "encode"])?,
-            getting_many: way(&reading, &["get_many", "aget_many", "decode"])?,
-            setting_many: way(&writing, &["set_many", "aset_many", "encode"])?,
-            values: way(&coded, &coded)?,
+            making: way(0, &keys_made, &[])?,
+            getting: way(1, &reading, &["get", "aget", "decode"])?,
+            setting: way(2, &writing, &["set", "aset", "encode"])?,
+            getting_many: way(3, &reading, &["get_many", "aget_many", "decode"])?,
+            setting_many: way(4, &writing, &["set_many", "aset_many", "encode"])?,
+            values: way(5, &coded, &coded)?,
             get: get.get().clone(),
             set: set.get().clone(),
             mget: mget.get().clone(),
@@ -252,28 +172,7 @@ impl Shortcut {
 
     /// Whether cache and client are as they were written.
     fn passage(&self, way: &Way, cache: &Bound<'_, PyAny>) -> PyResult<Passage> {
-        let py = cache.py();
-        let client = self.client.bind(py);
-        let (own, clients) = (seal::attributes(cache)?, seal::attributes(client)?);
-        if self.known.is_open(way, &own, &clients) {
-            let same =
-                way.cache.holds_for_class(&cache.get_type())? && way.client.holds_for_class(&client.get_type())?;
-            return Ok(if same { Passage::Known } else { Passage::Closed });
-        }
-        drop((own, clients));
-        let (own, clients, watched) = self.known.watch(cache, client)?;
-        let changes = watch::changes();
-        let open = own.get_item(intern!(py, "_cache"))?.is_some_and(|current| current.is(client))
-            && way.cache.holds_with(cache, &own)?
-            && way.client.holds_with(client, &clients)?;
-        if !open {
-            return Ok(Passage::Closed);
-        }
-        if !watched {
-            return Ok(Passage::Once);
-        }
-        self.known.note(way, changes, &own, &clients);
-        Ok(Passage::Known)
+        self.known.passage(way, cache, self.client.bind(cache.py()))
     }
 
     fn get_request(&self, key: &str, engine: &Engine) -> Request {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -200,3 +202,37 @@ def test_default_timeouts_and_all_others(cache: Any, call: Caller) -> None:
     for timeout in (float("nan"), float("inf"), "soon"):
         with pytest.raises((ValueError, OverflowError)):
             call(cache.set, "k", "v", timeout)
+
+
+# CPython has numbers for eight watchers, all of which are taken here before we come.
+_WITHOUT_A_WATCHER = """
+import ctypes, sys
+add = ctypes.pythonapi.PyDict_AddWatcher
+add.argtypes = [ctypes.c_void_p]
+try:
+    while True:
+        add(ctypes.cast(ctypes.pythonapi.Py_IncRef, ctypes.c_void_p))
+except RuntimeError:
+    pass
+
+from django.conf import settings
+settings.configure()
+from django_cachex.cache import RedisCache
+
+cache = RedisCache(sys.argv[1], {"KEY_PREFIX": sys.argv[2]})
+for version in (1, 2, 3):
+    cache.version = version
+    for _ in range(3):
+        cache.set("k", version)
+        assert [cache.get("k", version=version), cache.get("k")] == [version, version]
+cache.decode = lambda _: "decoded"
+assert cache.get("k") == "decoded"
+del cache.decode
+print(cache.get("k"), cache.delete("k"))
+"""
+
+
+def test_where_nothing_can_be_watched(start_server: Callable[..., Server], key_prefix: str) -> None:
+    command = [sys.executable, "-c", _WITHOUT_A_WATCHER, start_server().url, key_prefix]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("3 True\n", "", 0)

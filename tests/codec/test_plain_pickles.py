@@ -181,6 +181,17 @@ def test_a_class_is_a_value_too() -> None:
     assert CACHE.decode(CACHE.encode([date, date, Decimal])) == [date, date, Decimal]
 
 
+@pytest.mark.parametrize("state", [b"\x07\xea\x0b\x1d", b"\x07\xea\x0b\x1d\x01\x02\x03\x00\x00\x04"])
+def test_what_dates_are_made_of_may_be_referred_to(state: bytes) -> None:
+    """The bytes and the tuple are not made with the date: whoever refers to them gets them all the same."""
+    name = b"date" if len(state) == 4 else b"datetime"
+    known = b"\x8c\x08datetime\x94\x8c" + bytes([len(name)]) + name + b"\x94\x93\x94"
+    made = known + b"C" + bytes([len(state)]) + state + b"\x94\x85\x94R\x94"
+    stored = b"\x80\x04](" + made + b"h\x03h\x04h\x05e."
+    moment = {4: date(2026, 11, 29), 10: datetime(2026, 11, 29, 1, 2, 3, 4)}[len(state)]  # noqa: DTZ001 - as stored
+    assert CACHE.decode(stored) == pickle.loads(stored) == [moment, state, (state,), moment]
+
+
 def test_what_is_shared_stays_shared() -> None:
     inner = ["x"]
     one, other, text, again = CACHE.decode(CACHE.encode([inner, inner, "text" * 9, "text" * 9]))
