@@ -134,6 +134,24 @@ impl Request {
         Ok(Self::single(spec, payload))
     }
 
+    /// EVALSHA of a script with one key, a made one, and one argument; `spec` says so.
+    pub(crate) fn script(
+        spec: &Spec,
+        digest: &str,
+        key: &str,
+        arg: &Bound<'_, PyAny>,
+        limit: Option<usize>,
+    ) -> PyResult<Self> {
+        let mut payload = Payload::with_capacity(spec.packed.len() + 96 + key.len() + room(arg));
+        payload.command(5);
+        payload.packed(&spec.packed);
+        payload.word(digest.as_bytes());
+        payload.integer(1);
+        payload.word(key.as_bytes());
+        argument::pack(&mut payload, &spec.name, arg, limit)?;
+        Ok(Self::single(spec, payload))
+    }
+
     /// The same request for the server that has `key`.
     pub(crate) fn for_key(self, key: &str) -> Self {
         Self { place: Place::Slot(slots::slot(key.as_bytes())), ..self }

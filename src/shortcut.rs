@@ -1,9 +1,10 @@
-//! `get`, `set`, `get_many` and `set_many` in one native step: key, codec, wire.
+//! `get`, `set`, `get_many`, `set_many` and `aincr` in one native step: key, codec, wire.
 //!
 //! They do what the Python methods of cache and client do, for the usual case that nobody has replaced any of these.
 //! After every wait for the server the processor's caches are cold, so each detour costs several times what its
 //! instructions say.
 
+use once_cell::race::OnceBox;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyNone, PyNotImplemented, PyString, PyType};
 
@@ -31,18 +32,37 @@ pub(crate) struct Shortcuts {
     getting_many: Way,
     setting_many: Way,
     values: Way,
+    summing: Way,
     get: Spec,
     set: Spec,
     mget: Spec,
     mset: Spec,
+    incr: Script,
     done: Py<Reading>,
+}
+
+/// A script that servers know.
+struct Script {
+    spec: Spec,
+    /// Makes its digest: at its first use, because it takes an import.
+    digest: Py<PyAny>,
+    made: OnceBox<String>,
+}
+
+impl Script {
+    fn digest(&self, py: Python<'_>) -> PyResult<&str> {
+        self.made.get_or_try_init(|| self.digest.call0(py)?.extract(py).map(Box::new)).map(String::as_str)
+    }
 }
 
 #[pymethods]
 impl Shortcuts {
-    /// The classes are those that define the methods which a shortcut stands for, the specs what these send.
+    /// The classes are those that define the methods which a shortcut stands for, the specs what these send; `incr` is
+    /// EVALSHA and what makes the script's digest.
     #[new]
-    #[pyo3(signature = (keys, cache, client, *, get, set, mget, mset))]
+    // A keyword for each command.
+    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (keys, cache, client, *, get, set, mget, mset, incr))]
     fn new(
         keys: Py<KeyMaker>,
         cache: &Bound<'_, PyType>,
@@ -51,6 +71,7 @@ impl Shortcuts {
         set: &Bound<'_, Spec>,
         mget: &Bound<'_, Spec>,
         mset: &Bound<'_, Spec>,
+        incr: (PyRef<'_, Spec>, Py<PyAny>),
     ) -> PyResult<Self> {
         let keys_made = ["make_and_validate_key", "make_key", "validate_key"];
         let way =
@@ -66,10 +87,12 @@ impl Shortcuts {
             getting_many: way(3, &reading, &["get_many", "aget_many", "decode"])?,
             setting_many: way(4, &writing, &["set_many", "aset_many", "encode"])?,
             values: way(5, &coded, &coded)?,
+            summing: way(6, &keys_made, &["aincr"])?,
             get: get.get().clone(),
             set: set.get().clone(),
             mget: mget.get().clone(),
             mset: mset.get().clone(),
+            incr: Script { spec: incr.0.clone(), digest: incr.1, made: OnceBox::new() },
             done: Py::new(cache.py(), Reading::done())?,
         })
     }
@@ -423,6 +446,24 @@ impl Shortcut {
         let Some(request) = self.set_request(cache, key, value, timeout, version, engine)? else { return Ok(None) };
         let (py, done) = (cache.py(), &self.common.get().done);
         guarded(|| engine.submit(py, request, Some(done.clone_ref(py).into_any()))).map(Some)
+    }
+
+    /// The future of the script's reply that `cache.aincr(key, delta, version)` waits for, or `None`.
+    #[pyo3(signature = (cache, key, delta, version, /))]
+    fn send_incr(
+        &self,
+        cache: &Bound<'_, PyAny>,
+        key: &Bound<'_, PyAny>,
+        delta: &Bound<'_, PyAny>,
+        version: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let (py, common) = (cache.py(), self.common.get());
+        let Some(key) = self.key(&common.summing, cache, key, version)? else { return Ok(None) };
+        let engine = self.async_engine.get();
+        let Script { spec, .. } = &common.incr;
+        let request = Request::script(spec, common.incr.digest(py)?, &key, delta, engine.max_value_size())?;
+        let request = if engine.sharded() { request.for_key(&key) } else { request };
+        guarded(|| engine.submit(py, request, None)).map(Some)
     }
 
     /// `cache.get_many(keys, version)`, or `NotImplemented`.

@@ -1,8 +1,11 @@
 //! How many use a connection at once, and so when it is worth a write.
 //!
 //! Each write costs as much as making two requests, and has a sleeping server woken. So a crowd's requests are best sent
-//! in two halves: the server works on the one while the loop makes the other. How many there will be is not known when
-//! the first come, but it is most likely as many as the last time.
+//! in parts: the server works on the one while the loop makes the other. How many there will be is not known when the
+//! first come, but it is most likely as many as the last time.
+
+use crate::request::Request;
+use crate::retry::Form;
 
 /// Fewer requests are not worth a write of their own while others are in flight.
 const LEAST: usize = 8;
@@ -11,9 +14,36 @@ const LARGE: usize = 24;
 /// The same where each of several servers sees a part of it: another one works while this one waits.
 const LARGE_PART: usize = 8;
 
-/// A crowd is sent in so many parts: the server takes longer for scripts than the loop, and is not to wait for them.
-const PARTS: usize = 2;
-const SCRIPT_PARTS: usize = 6;
+/// What the server has to do, and so in how many parts a crowd is best sent: it should neither fall asleep between two of
+/// them nor leave the loop waiting for the last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Less than the loop.
+    Read,
+    /// A little more than for reading: the last part is to be a small one.
+    Write,
+    /// More than the loop: it is not to wait for any.
+    Script,
+}
+
+impl Work {
+    pub(super) fn of(request: &Request) -> Self {
+        match request.nature().form {
+            Form::Script => Self::Script,
+            _ if request.write => Self::Write,
+            _ => Self::Read,
+        }
+    }
+
+    /// Into how many parts a crowd is divided by this one. `first`: nothing of it has been sent.
+    fn parts(self, first: bool) -> usize {
+        match self {
+            Self::Read => 2,
+            Self::Write => 2 + usize::from(!first),
+            Self::Script => 4,
+        }
+    }
+}
 
 /// The most requests that were in flight at once. A run begins with the first request on an idle connection, and ends
 /// when nothing is owed any more.
@@ -34,32 +64,36 @@ impl Crowd {
         self.before = std::mem::take(&mut self.now);
     }
 
-    /// Whether so many unsent requests are sent at once, and not at the end of the loop's iteration. `first`: nothing
-    /// else is in flight. `sharded`: other servers have their part in it.
-    pub(super) fn is_ready(&self, unsent: usize, first: bool, script: bool, sharded: bool) -> bool {
+    /// Whether so many unsent requests, the last of which means this work, are sent at once, and not at the end of the
+    /// loop's iteration. `sharded`: other servers have their part in it.
+    pub(super) fn is_ready(&self, unsent: usize, in_flight: usize, work: Work, sharded: bool) -> bool {
         let size = self.before.max(self.now);
-        let large = if sharded { LARGE_PART } else { LARGE };
-        let parts = if script { SCRIPT_PARTS } else { PARTS };
-        first && (script || size < large) || unsent >= LEAST.max(size.div_ceil(parts))
+        if in_flight == 1 {
+            let large = if sharded { LARGE_PART } else { LARGE };
+            return work == Work::Script || size < large;
+        }
+        // Nobody else is expected after as many as the last time.
+        let complete = in_flight == self.before;
+        unsent >= LEAST.max(size.div_ceil(work.parts(unsent == in_flight))) || complete && unsent * 2 >= LEAST
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Crowd;
+    use super::{Crowd, Work};
 
     /// After which of `requests` requests on an idle connection a write follows.
     fn writes(crowd: &mut Crowd, requests: usize) -> Vec<usize> {
-        writes_of(crowd, requests, false, false)
+        writes_of(crowd, requests, Work::Read, false)
     }
 
-    fn writes_of(crowd: &mut Crowd, requests: usize, scripts: bool, sharded: bool) -> Vec<usize> {
+    fn writes_of(crowd: &mut Crowd, requests: usize, work: Work, sharded: bool) -> Vec<usize> {
         let mut unsent = 0;
         let mut written = Vec::new();
         for number in 1..=requests {
             unsent += 1;
             crowd.grown(number);
-            if crowd.is_ready(unsent, number == 1, scripts, sharded) {
+            if crowd.is_ready(unsent, number, work, sharded) {
                 written.push(number);
                 unsent = 0;
             }
@@ -84,26 +118,33 @@ mod tests {
     }
 
     #[test]
+    fn what_a_crowd_writes_ends_with_a_small_part() {
+        let mut crowd = Crowd::default();
+        writes_of(&mut crowd, 50, Work::Write, false);
+        assert_eq!(writes_of(&mut crowd, 50, Work::Write, false), [25, 42, 50]);
+    }
+
+    #[test]
     fn a_small_crowd_does_not_let_its_first_wait() {
         let mut crowd = Crowd::default();
         writes(&mut crowd, 20);
-        assert_eq!(writes(&mut crowd, 20), [1, 11]);
+        assert_eq!(writes(&mut crowd, 20), [1, 11, 20]);
     }
 
     #[test]
     fn a_part_of_a_crowd_does_if_there_are_other_servers() {
         let mut crowd = Crowd::default();
-        writes_of(&mut crowd, 17, false, true);
-        assert_eq!(writes_of(&mut crowd, 17, false, true), [9]);
-        writes_of(&mut crowd, 5, false, true);
-        assert_eq!(writes_of(&mut crowd, 5, false, true), [1]);
+        writes_of(&mut crowd, 17, Work::Read, true);
+        assert_eq!(writes_of(&mut crowd, 17, Work::Read, true), [9, 17]);
+        writes_of(&mut crowd, 5, Work::Read, true);
+        assert_eq!(writes_of(&mut crowd, 5, Work::Read, true), [1, 5]);
     }
 
     #[test]
     fn scripts_are_sent_in_smaller_parts_and_the_first_does_not_wait() {
         let mut crowd = Crowd::default();
-        writes_of(&mut crowd, 60, true, false);
-        assert_eq!(writes_of(&mut crowd, 60, true, false), [1, 11, 21, 31, 41, 51]);
+        writes_of(&mut crowd, 60, Work::Script, false);
+        assert_eq!(writes_of(&mut crowd, 60, Work::Script, false), [1, 16, 31, 46, 60]);
     }
 
     #[test]

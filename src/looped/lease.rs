@@ -11,6 +11,7 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::crowd::Work;
 use super::dispatch;
 use super::leases::take_idle;
 use super::open::Open;
@@ -21,7 +22,7 @@ use crate::control::attach;
 use crate::errors::{Error, Kind, contained};
 use crate::imports::{self, intern};
 use crate::node::{Connection, FRESH, Node, State};
-use crate::retry::{Failure, Form};
+use crate::retry::Failure;
 use crate::sync::Mutex;
 
 /// Room for so many replies is made before they are read.
@@ -129,9 +130,10 @@ impl Lease {
                         Next::Lost
                     } else {
                         let sharded = waiter.topology.is_sharded();
-                        let script = waiter.request.nature().form == Form::Script;
+                        let work = Work::of(&waiter.request);
                         open.push(waiter);
-                        let ready = !open.writing && open.crowd.is_ready(open.unsent, idle, script, sharded);
+                        let (unsent, in_flight) = (open.unsent, open.link.in_flight());
+                        let ready = !open.writing && open.crowd.is_ready(unsent, in_flight, work, sharded);
                         match (ready, *flushing) {
                             (true, _) => Next::Write,
                             (false, true) => Next::Nothing,

@@ -89,7 +89,7 @@ def test_patches_of_the_client_are_seen(
             return replacement(*args, **kwargs)
 
         monkeypatch.setattr(target, name, replacement)
-        if name in ("get", "set"):
+        if name in ("get", "set", "incr"):
             monkeypatch.setattr(target, "a" + name, coroutine)
 
     stored: list[Any] = []
@@ -98,6 +98,8 @@ def test_patches_of_the_client_are_seen(
     patch("set", lambda *args: stored.append(args[-3:]))
     assert call(cache.set, "k", "w", 50) is None
     assert stored == [(cache.make_key("k"), "w", 50)]
+    patch("incr", lambda *args: args[-2:])
+    assert call(cache.incr, "k", 5) == (cache.make_key("k"), 5)
     monkeypatch.undo()
     assert call(cache.get, "k") == "v"
 
@@ -122,6 +124,9 @@ def test_a_client_put_in_place(cache: RedisCache, make_cache: Callable[..., Redi
         client.get.return_value = "mocked"
         client.aget = mock.AsyncMock(return_value="mocked")
         assert call(cache.get, "k") == "mocked"
+        client.incr.return_value = 5
+        client.aincr = mock.AsyncMock(return_value=5)
+        assert call(cache.incr, "k") == 5
     assert call(cache.get, "k") == "v"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from copy import copy
-from functools import cached_property
+from functools import cached_property, partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,13 +25,13 @@ from django_cachex.commands.hashes import HashCommands
 from django_cachex.commands.keys import KeyCommands
 from django_cachex.commands.lists import ListCommands
 from django_cachex.commands.replies import check
-from django_cachex.commands.scripts import ScriptCommands
+from django_cachex.commands.scripts import EVALSHA, ScriptCommands, digest
 from django_cachex.commands.server import ServerCommands
 from django_cachex.commands.sets import SetCommands
 from django_cachex.commands.sorted_sets import SortedSetCommands
 from django_cachex.commands.streams import StreamCommands
 from django_cachex.commands.ttl import TtlCommands
-from django_cachex.exceptions import NotSupportedError
+from django_cachex.exceptions import NoPermissionError, NoScriptError, NotSupportedError
 from django_cachex.option_values import resolve
 from django_cachex.redaction import scrub
 
@@ -410,7 +410,16 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
 
     async def aincr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """Add *delta* to the integer at *key*; see ``incr``."""
-        return await self._cache.aincr(self._key(key, version), delta)
+        sent = self._shortcut.send_incr(self, key, delta, version)
+        if sent is None:
+            return await self._cache.aincr(self._key(key, version), delta)
+        try:
+            value = await sent
+        except (NoScriptError, NoPermissionError) as error:
+            refusal = error
+        else:
+            return value if type(value) is int else strings.summed(self._key(key, version), value)
+        return await self._cache._aincr_otherwise(self._key(key, version), delta, refusal)  # noqa: SLF001
 
     def decr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """Subtract *delta* from the integer at *key*; see ``incr``."""
@@ -551,7 +560,14 @@ _ENCODE, _DECODE = KeyValueCache.encode, KeyValueCache.decode
 
 
 _SHORTCUTS = _core.Shortcuts(
-    _KEYS, KeyValueCache, KeyValueCacheClient, get=strings.GET, set=strings.SET, mget=strings.MGET, mset=strings.MSET
+    _KEYS,
+    KeyValueCache,
+    KeyValueCacheClient,
+    get=strings.GET,
+    set=strings.SET,
+    mget=strings.MGET,
+    mset=strings.MSET,
+    incr=(EVALSHA, partial(digest, strings.INCR)),
 )
 
 
