@@ -21,6 +21,13 @@ pub(crate) fn pack(
     arg: &Bound<'_, PyAny>,
     limit: Option<usize>,
 ) -> PyResult<()> {
+    if let Ok(text) = arg.cast_exact::<PyString>()
+        && let Ok(text) = text.to_str()
+    {
+        check(text.len(), command, limit)?;
+        payload.word(text.as_bytes());
+        return Ok(());
+    }
     if arg.is_exact_instance_of::<PyInt>() {
         if let Ok(value) = arg.extract::<i64>() {
             payload.integer(value);

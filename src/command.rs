@@ -4,7 +4,7 @@ use pyo3::PyTraverseError;
 use pyo3::exceptions::PyException;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyTuple, PyType};
+use pyo3::types::{PyList, PyTuple, PyType};
 
 use crate::errors::{self, Kind};
 use crate::imports::intern;
@@ -46,6 +46,20 @@ impl Command {
         wait: Option<f64>,
     ) -> Self {
         Self { reply, args, spec, refused, at, wait }
+    }
+
+    /// A command of a key and the words that follow it, a tuple or a list.
+    #[staticmethod]
+    #[pyo3(signature = (reply, key, words, /))]
+    fn of(reply: Py<PyAny>, key: Bound<'_, PyAny>, words: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = words.py();
+        let mut args = Vec::with_capacity(1 + words.len()?);
+        args.push(key);
+        match words.cast::<PyTuple>() {
+            Ok(words) => args.extend(words),
+            Err(_) => args.extend(words.cast::<PyList>()?),
+        }
+        Ok(Self { reply, args: PyTuple::new(py, args)?.unbind(), spec: None, refused: None, at: None, wait: None })
     }
 
     /// `Command[int]` is `Command`.

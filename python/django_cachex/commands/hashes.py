@@ -71,7 +71,7 @@ class HashCommands(Commands):
                 raise ValueError("items must be fields and values in turn; the last field has no value")
             pairs += zip(flat[::2], flat[1::2], strict=True)
         words = [word for name, given in some("field", pairs) for word in (field_text(name), self._encode(given))]
-        return Command(integer, self._key(key, version), *words)
+        return Command.of(integer, self._key(key, version), words)
 
     ahset = aio(hset)
 
@@ -97,7 +97,7 @@ class HashCommands(Commands):
             ValueError: no field is given.
         """
         words = _fields(fields)
-        return Command(lambda reply: self._values(items(reply, len(words))), self._key(key, version), *words)
+        return Command.of(lambda reply: self._values(items(reply, len(words))), self._key(key, version), words)
 
     ahmget = aio(hmget)
 
@@ -118,7 +118,7 @@ class HashCommands(Commands):
         Raises:
             ValueError: no field is given.
         """
-        return Command(integer, self._key(key, version), *_fields(fields))
+        return Command.of(integer, self._key(key, version), _fields(fields))
 
     ahdel = aio(hdel)
 

@@ -35,7 +35,7 @@ class ListCommands(Commands):
         Raises:
             ValueError: no value is given.
         """
-        return Command(integer, self._key(key, version), *self._encode_all(values))
+        return Command.of(integer, self._key(key, version), self._encode_all(values))
 
     alpush = aio(lpush)
 
@@ -46,7 +46,7 @@ class ListCommands(Commands):
         Raises:
             ValueError: no value is given.
         """
-        return Command(integer, self._key(key, version), *self._encode_all(values))
+        return Command.of(integer, self._key(key, version), self._encode_all(values))
 
     arpush = aio(rpush)
 

@@ -35,14 +35,14 @@ class SetCommands(Commands):
     @command("SADD", write=True)
     def sadd(self, key: str, *members: Any, version: int | None = None) -> Command[int]:
         """Add *members*, at least one; return how many are new (SADD)."""
-        return Command(integer, self._key(key, version), *self._encode_all(members))
+        return Command.of(integer, self._key(key, version), self._encode_all(members))
 
     asadd = aio(sadd)
 
     @command("SREM", write=True)
     def srem(self, key: str, *members: Any, version: int | None = None) -> Command[int]:
         """Remove *members*, at least one; return how many there were (SREM)."""
-        return Command(integer, self._key(key, version), *self._encode_all(members))
+        return Command.of(integer, self._key(key, version), self._encode_all(members))
 
     asrem = aio(srem)
 
@@ -64,7 +64,7 @@ class SetCommands(Commands):
     def smismember(self, key: str, *members: Any, version: int | None = None) -> Command[list[bool]]:
         """Return for each of *members*, at least one, whether it is in the set (SMISMEMBER)."""
         stored = self._encode_all(members)
-        return Command(lambda reply: list(map(flag, items(reply, len(stored)))), self._key(key, version), *stored)
+        return Command.of(lambda reply: list(map(flag, items(reply, len(stored)))), self._key(key, version), stored)
 
     asmismember = aio(smismember)
 

@@ -65,26 +65,26 @@ class SortedSetCommands(Commands):
             raise TypeError(f"a mapping of members to scores was expected, not {type(mapping).__name__}")
         if not mapping:
             raise ValueError("at least one member is needed")
-        args: list[Any] = [self._key(key, version)]
+        words: list[Any] = []
         if nx or xx or ch or incr or gt or lt:
             if (nx and (xx or gt or lt)) or (gt and lt):
                 raise ValueError("nx excludes xx, gt and lt; gt and lt exclude each other")
             if incr and len(mapping) > 1:
                 raise ValueError("incr takes one member")
             flags = {"NX": nx, "XX": xx, "GT": gt, "LT": lt, "CH": ch, "INCR": incr}
-            args += [flag for flag, wanted in flags.items() if wanted]
+            words += [flag for flag, wanted in flags.items() if wanted]
         encode = self._encode
         for member, score in mapping.items():
-            args.append(score if type(score) in _PLAIN else _sent(score))
-            args.append(encode(member))
-        return Command(_score if incr else integer, *args)
+            words.append(score if type(score) in _PLAIN else _sent(score))
+            words.append(encode(member))
+        return Command.of(_score if incr else integer, self._key(key, version), words)
 
     azadd = aio(zadd)
 
     @command("ZREM", write=True)
     def zrem(self, key: str, *members: Any, version: int | None = None) -> Command[int]:
         """Remove *members*, at least one; return how many there were (ZREM)."""
-        return Command(integer, self._key(key, version), *self._encode_all(members))
+        return Command.of(integer, self._key(key, version), self._encode_all(members))
 
     azrem = aio(zrem)
 
@@ -120,7 +120,7 @@ class SortedSetCommands(Commands):
     def zmscore(self, key: str, *members: Any, version: int | None = None) -> Command[list[float | None]]:
         """Return the scores of *members*, at least one, with ``None`` for those not there (ZMSCORE)."""
         stored = self._encode_all(members)
-        return Command(lambda reply: list(map(_score, items(reply, len(stored)))), self._key(key, version), *stored)
+        return Command.of(lambda reply: list(map(_score, items(reply, len(stored)))), self._key(key, version), stored)
 
     azmscore = aio(zmscore)
 

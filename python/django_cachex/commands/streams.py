@@ -152,14 +152,14 @@ class StreamCommands(Commands):
             ValueError: neither or both of *maxlen* and *minid*, or *limit* without *approximate*.
         """
         words = some("maxlen or minid", _trimming(maxlen, minid, limit, approximate=approximate))
-        return Command(integer, self._key(key, version), *words)
+        return Command.of(integer, self._key(key, version), words)
 
     axtrim = aio(xtrim)
 
     @command("XDEL", write=True)
     def xdel(self, key: str, *entry_ids: Field, version: int | None = None) -> Command[int]:
         """Delete entries, at least one; return how many there were (XDEL)."""
-        return Command(integer, self._key(key, version), *_ids(entry_ids))
+        return Command.of(integer, self._key(key, version), _ids(entry_ids))
 
     axdel = aio(xdel)
 
