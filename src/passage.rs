@@ -42,6 +42,15 @@ pub(crate) enum Passage {
     Known,
 }
 
+/// Whether a cache that has no client yet, but is to have one of this class, is as it was written.
+pub(crate) fn first(way: &Way, cache: &Bound<'_, PyAny>, client: &Bound<'_, PyType>) -> PyResult<Passage> {
+    let own = seal::attributes(cache)?;
+    let open = !own.contains(intern!(cache.py(), "_cache"))?
+        && way.cache.holds_with(cache, &own)?
+        && way.client.holds_for_class(client)?;
+    Ok(if open { Passage::Once } else { Passage::Closed })
+}
+
 /// What was found out about a cache and its client.
 #[derive(Default)]
 pub(crate) struct Known {

@@ -31,8 +31,8 @@ enum Made {
     /// The value that a string stands for, `None` for nil.
     Value(Py<Values>),
     /// The same, with `default` for nil and for what counts as missing, by a client whose methods are as they were
-    /// written.
-    Found { client: Py<PyAny>, codec: Py<Codec>, default: Py<PyAny> },
+    /// written; `owner` has it, or is to.
+    Found { owner: Py<PyAny>, codec: Py<Codec>, default: Py<PyAny> },
 }
 
 impl Reading {
@@ -40,8 +40,8 @@ impl Reading {
         Self(Made::Value(values))
     }
 
-    pub(crate) fn found(client: Py<PyAny>, codec: Py<Codec>, default: Py<PyAny>) -> Self {
-        Self(Made::Found { client, codec, default })
+    pub(crate) fn found(owner: Py<PyAny>, codec: Py<Codec>, default: Py<PyAny>) -> Self {
+        Self(Made::Found { owner, codec, default })
     }
 
     pub(crate) fn done() -> Self {
@@ -83,7 +83,7 @@ impl Reading {
             }
             Made::Integer | Made::Flag => Err(unexpected(reply)),
             Made::Value(values) => values.get().value(reply),
-            Made::Found { client, codec, default } => found(client.bind(py), codec.get(), reply, default.bind(py)),
+            Made::Found { owner, codec, default } => found(owner.bind(py), codec.get(), reply, default.bind(py)),
         }
     }
 
@@ -92,8 +92,8 @@ impl Reading {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match &self.0 {
             Made::Value(values) => visit.call(values),
-            Made::Found { client, default, .. } => {
-                visit.call(client)?;
+            Made::Found { owner, default, .. } => {
+                visit.call(owner)?;
                 visit.call(default)
             }
             _ => Ok(()),
@@ -160,7 +160,7 @@ pub(crate) fn later(py: Python<'_>, reading: &Py<PyAny>, reply: Py<PyAny>) -> Py
 
 /// The value of a raw reply to GET, or `default`.
 pub(crate) fn found<'py>(
-    client: &Bound<'py, PyAny>,
+    owner: &Bound<'py, PyAny>,
     codec: &Codec,
     reply: &Bound<'py, PyAny>,
     default: &Bound<'py, PyAny>,
@@ -177,6 +177,7 @@ pub(crate) fn found<'py>(
             return Err(error);
         }
         // It raises the error again, or makes the value count as missing.
+        let client = owner.getattr(intern!(py, "_cache"))?;
         client.call_method1(intern!(py, "_missing"), (error.into_value(py),))?;
         Ok(default.clone())
     })

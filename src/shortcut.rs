@@ -15,7 +15,7 @@ use crate::engine::{Engine, Outgoing};
 use crate::errors::{Error, Kind, guarded};
 use crate::imports::{self, intern};
 use crate::keys::{KeyMaker, Prefix};
-use crate::passage::{Known, Passage, Way};
+use crate::passage::{self, Known, Passage, Way};
 use crate::reading::{self, Reading};
 use crate::request::{self, Request};
 use crate::spec::{Merge, Spec};
@@ -107,38 +107,73 @@ impl Shortcuts {
     ) -> PyResult<Shortcut> {
         let py = slf.py();
         let found = Reading::found(client.clone_ref(py), codec.clone_ref(py), py.None());
-        let found = Py::new(py, found)?;
-        Ok(Shortcut {
-            common: slf.unbind(),
-            client,
-            engine,
-            async_engine,
-            codec,
-            found,
-            known: Known::default(),
-            prefix: Prefix::default(),
-        })
+        let client = Client::Made { client, found: Py::new(py, found)? };
+        Ok(Shortcut::new(slf.unbind(), client, engine, async_engine, codec))
+    }
+
+    /// The shortcut of all caches that are to have a client of this class with this codec, until they have one.
+    #[pyo3(signature = (class, engine, async_engine, codec, /))]
+    fn before(
+        slf: Py<Self>,
+        class: Py<PyType>,
+        engine: Py<Engine>,
+        async_engine: Py<Engine>,
+        codec: Py<Codec>,
+    ) -> Shortcut {
+        Shortcut::new(slf, Client::Planned(class), engine, async_engine, codec)
     }
 }
 
-/// One client's shortcut. Its methods say by their result whether the long way must be taken.
+/// What encodes and sends the long way.
+enum Client {
+    Made {
+        client: Py<PyAny>,
+        /// What `get` makes of a reply, with `None` for a missing one.
+        found: Py<Reading>,
+    },
+    /// Caches make theirs, of this class, when they need it.
+    Planned(Py<PyType>),
+}
+
+/// The shortcut of one client, or of caches without. Its methods say by their result whether the long way must be taken.
 #[pyclass(frozen, module = "django_cachex._core")]
 pub(crate) struct Shortcut {
     common: Py<Shortcuts>,
-    client: Py<PyAny>,
+    client: Client,
     engine: Py<Engine>,
     async_engine: Py<Engine>,
     codec: Py<Codec>,
-    /// What `get` makes of a reply, with `None` for a missing one.
-    found: Py<Reading>,
     known: Known,
     prefix: Prefix,
 }
 
 impl Shortcut {
+    fn new(
+        common: Py<Shortcuts>,
+        client: Client,
+        engine: Py<Engine>,
+        async_engine: Py<Engine>,
+        codec: Py<Codec>,
+    ) -> Self {
+        Self { common, client, engine, async_engine, codec, known: Known::default(), prefix: Prefix::default() }
+    }
+
+    /// What has the client.
+    fn owner<'a, 'py>(&'a self, cache: &'a Bound<'py, PyAny>) -> &'a Bound<'py, PyAny> {
+        match &self.client {
+            Client::Made { client, .. } => client.bind(cache.py()),
+            Client::Planned(_) => cache,
+        }
+    }
+
     /// The value of a raw reply to GET, or `default`.
-    fn value<'py>(&self, reply: &Bound<'py, PyAny>, default: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        reading::found(self.client.bind(reply.py()), self.codec.get(), reply, default)
+    fn value<'py>(
+        &self,
+        cache: &Bound<'py, PyAny>,
+        reply: &Bound<'py, PyAny>,
+        default: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        reading::found(self.owner(cache), self.codec.get(), reply, default)
     }
 
     /// The made key, if everything on the way is as it was written.
@@ -195,7 +230,10 @@ impl Shortcut {
 
     /// Whether cache and client are as they were written.
     fn passage(&self, way: &Way, cache: &Bound<'_, PyAny>) -> PyResult<Passage> {
-        self.known.passage(way, cache, self.client.bind(cache.py()))
+        match &self.client {
+            Client::Made { client, .. } => self.known.passage(way, cache, client.bind(cache.py())),
+            Client::Planned(class) => passage::first(way, cache, class.bind(cache.py())),
+        }
     }
 
     fn get_request(&self, key: &str, engine: &Engine) -> Request {
@@ -335,7 +373,7 @@ impl Shortcut {
         };
         let engine = self.engine.get();
         let data = guarded(|| engine.exchange(py, &self.get_request(&key, engine)))?;
-        self.value(data.bind(py), default)
+        self.value(cache, data.bind(py), default)
     }
 
     /// The future that `cache.aget(key, default, version)` waits for, or `None`.
@@ -350,7 +388,7 @@ impl Shortcut {
         let Some(key) = self.key(&self.common.get().getting, cache, key, version)? else { return Ok(None) };
         let engine = self.async_engine.get();
         let request = self.get_request(&key, engine);
-        let reading = self.found(default)?.into_any();
+        let reading = self.found(cache, default)?.into_any();
         guarded(|| engine.submit(cache.py(), request, Some(reading))).map(Some)
     }
 
@@ -407,13 +445,16 @@ impl Shortcut {
     }
 
     /// What makes values of raw replies to GET; `default` stands for a missing one.
-    #[pyo3(signature = (default, /))]
-    fn found(&self, default: &Bound<'_, PyAny>) -> PyResult<Py<Reading>> {
-        let py = default.py();
-        if default.is_none() {
-            return Ok(self.found.clone_ref(py));
+    #[pyo3(signature = (cache, default, /))]
+    fn found(&self, cache: &Bound<'_, PyAny>, default: &Bound<'_, PyAny>) -> PyResult<Py<Reading>> {
+        let py = cache.py();
+        match &self.client {
+            Client::Made { found, .. } if default.is_none() => Ok(found.clone_ref(py)),
+            _ => {
+                let owner = self.owner(cache).clone().unbind();
+                Py::new(py, Reading::found(owner, self.codec.clone_ref(py), default.clone().unbind()))
+            }
         }
-        Py::new(py, Reading::found(self.client.clone_ref(py), self.codec.clone_ref(py), default.clone().unbind()))
     }
 
     /// `cache.set(key, value, timeout, version)`; false if the long way must be taken.
@@ -478,7 +519,7 @@ impl Shortcut {
         let engine = self.engine.get();
         let Some(request) = self.get_many_request(cache, keys, version, engine)? else { return Ok(declined(py)) };
         let replies = guarded(|| engine.run_any(py, request))?;
-        Ok(self.found_many(replies.bind(py), keys)?.into_any())
+        Ok(self.found_many(cache, replies.bind(py), keys)?.into_any())
     }
 
     /// The future of the raw reply that `cache.aget_many(keys, version)` waits for, or `None`.
@@ -495,8 +536,13 @@ impl Shortcut {
     }
 
     /// The values of a raw reply to MGET, by user key.
-    #[pyo3(signature = (replies, keys, /))]
-    fn found_many<'py>(&self, replies: &Bound<'py, PyAny>, keys: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyDict>> {
+    #[pyo3(signature = (cache, replies, keys, /))]
+    fn found_many<'py>(
+        &self,
+        cache: &Bound<'py, PyAny>,
+        replies: &Bound<'py, PyAny>,
+        keys: &Bound<'py, PyList>,
+    ) -> PyResult<Bound<'py, PyDict>> {
         let Some(replies) = replies.cast::<PyList>().ok().filter(|replies| replies.len() == keys.len()) else {
             return Err(Error::new(Kind::Response, "unexpected reply").during(&self.common.get().mget.name).into());
         };
@@ -504,7 +550,7 @@ impl Shortcut {
         // Nobody else has it.
         let missing = PyList::empty(keys.py()).into_any();
         for (key, data) in keys.iter().zip(replies) {
-            let value = self.value(&data, &missing)?;
+            let value = self.value(cache, &data, &missing)?;
             if !value.is(&missing) {
                 values.set_item(key, value)?;
             }

@@ -89,6 +89,7 @@ class Settings:
             weakref.WeakKeyDictionary()
         )
         self.memo: dict[Any, Any] = {}
+        self._embedded = handles[0]._embedded  # noqa: SLF001 - of this package
         self._pins = pins
 
     def __repr__(self) -> str:
@@ -131,7 +132,7 @@ class Settings:
             found = _known.get(key)
         except TypeError:  # a list in LOCATION, which is refused below
             found = None
-        if found is not None and found.current:
+        if found is not None and (found._embedded is None or found.current):  # noqa: SLF001 - our own
             return found
         try:
             found = _find(topology, location, options, client_only)
@@ -144,8 +145,7 @@ class Settings:
     @property
     def current(self) -> bool:
         """Whether an embedded server is still that of the project: ``settings.BASE_DIR`` may change in tests."""
-        server = self.handles[0]._embedded  # noqa: SLF001 - of this package
-        return server is None or server.is_of_project()
+        return self._embedded is None or self._embedded.is_of_project()
 
     @property
     def connection(self) -> ConnectionOptions:

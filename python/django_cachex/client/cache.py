@@ -6,7 +6,7 @@ import warnings
 from copy import copy
 from functools import cached_property, partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, CacheKeyWarning, default_key_func
 from django.core.exceptions import ImproperlyConfigured
@@ -57,6 +57,32 @@ _BOUND = frozenset({"_values_of", "_key", "_encode_all", "_encode", "_value", "_
 _KEYS = _core.KeyMaker(BaseCache, default_key_func)
 
 
+class _Shortcut:
+    """The native way of ``get`` and ``set``, which declines when a method on the way has been replaced.
+
+    Django makes an object for each task, and most of these are used once. At that first use they have no client made,
+    and share what does without; the second puts the object's own shortcut in place of this.
+    """
+
+    @overload
+    def __get__(self, cache: None, owner: type[object]) -> Self: ...
+    @overload
+    def __get__(self, cache: KeyValueCache[Any], owner: type[object]) -> _core.Shortcut: ...
+    def __get__(self, cache: KeyValueCache[Any] | None, owner: type[object]) -> Self | _core.Shortcut:
+        """Return the shortcut for one use."""
+        if cache is None:
+            return self
+        own = cache.__dict__
+        if not cache._used and "_cache" not in own:  # noqa: SLF001 - it belongs to that class
+            cache._used = True  # noqa: SLF001
+            shared = cache._shared_shortcut()  # noqa: SLF001
+            if shared is not None:
+                return shared
+        made: _core.Shortcut = cache._own_shortcut  # noqa: SLF001
+        own["_shortcut"] = made
+        return made
+
+
 class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
     KeyLayout,
     TtlCommands,
@@ -75,6 +101,8 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
 
     _class: type[ClientT] | None = None
     _missing_key = object()
+    # Of a shortcut.
+    _used = False
 
     def __init__(self, server: str | Sequence[str], params: dict[str, Any]) -> None:
         """Check ``LOCATION`` and ``OPTIONS``; nothing is connected or started.
@@ -99,11 +127,11 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
             raise
         self._servers = list(settings.locations)
         reverse = params.get("REVERSE_KEY_FUNCTION")
-        self._reverse_key_func: Callable[[str], str] | None = (
-            resolve(reverse, "REVERSE_KEY_FUNCTION") if isinstance(reverse, str) else reverse
-        )
-        if not (self._reverse_key_func is None or callable(self._reverse_key_func)):
-            raise ImproperlyConfigured("REVERSE_KEY_FUNCTION is neither a callable nor the dotted path of one")
+        if reverse is not None:
+            reverse = resolve(reverse, "REVERSE_KEY_FUNCTION") if isinstance(reverse, str) else reverse
+            if not callable(reverse):
+                raise ImproperlyConfigured("REVERSE_KEY_FUNCTION is neither a callable nor the dotted path of one")
+        self._reverse_key_func: Callable[[str], str] | None = reverse
 
     @cached_property
     def _cache(self) -> ClientT:
@@ -114,11 +142,25 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
             raise ImproperlyConfigured(f"{type(self).__name__} is a base class: use one of its leaves as BACKEND")
         return self._class
 
+    _shortcut = _Shortcut()
+
     @cached_property
-    def _shortcut(self) -> _core.Shortcut:
-        """The native way of ``get`` and ``set``, which declines when a method on the way has been replaced."""
+    def _own_shortcut(self) -> _core.Shortcut:
         client = self._cache
         return _SHORTCUTS.of(client, client._engine, client._async_engine, client._codec)  # noqa: SLF001
+
+    def _shared_shortcut(self) -> _core.Shortcut | None:
+        """Return what stands for the shortcut as long as there is no client, if nobody cares how that is made."""
+        client_class = self._client_class()
+        if type(self)._cache is not _CACHE or client_class.__init__ is not _INIT:  # noqa: SLF001 - our own
+            return None
+        # Looked up as for a client: until there is one, what it is made of may change.
+        settings = client_class._settings_of(self._servers, self._options)  # noqa: SLF001 - of this package
+        shared: _core.Shortcut | None = settings.memo.get(client_class)
+        if shared is None and (built := settings.memo.get("codec")) is not None:
+            shared = _SHORTCUTS.before(client_class, settings.engine, settings.async_engine, built[2])
+            settings.memo[client_class] = shared
+        return shared
 
     # Keys
 
@@ -146,20 +188,21 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
 
     def __copy__(self) -> Self:
         """Return another cache on the same client."""
+        _ = self._cache
         other = type(self).__new__(type(self))
         other.__dict__.update((name, value) for name, value in self.__dict__.items() if name not in _BOUND)
         return other
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a deep or pickled copy takes over; it makes its own client."""
-        made = {*_BOUND, "_cache", "_shortcut"}
+        made = {*_BOUND, "_cache", "_shortcut", "_own_shortcut", "_used"}
         return {name: value for name, value in self.__dict__.items() if name not in made}
 
     # Values: as the base class has them, without the methods between as long as nobody has replaced one.
 
     @cached_property
     def _values_of(self) -> _core.Values:
-        return self._shortcut.values(self)
+        return self._own_shortcut.values(self)
 
     @cached_property
     def _key(self) -> Callable[..., str]:
@@ -355,11 +398,12 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
     async def aget_many(self, keys: Iterable[str], version: int | None = None) -> dict[str, Any]:
         """Return the values of those of *keys* that hold one, in the order of *keys* (MGET)."""
         keys = list(keys)
-        sent = self._shortcut.send_get_many(self, keys, version)
+        shortcut = self._shortcut
+        sent = shortcut.send_get_many(self, keys, version)
         if sent is None:
             made = self._made(keys, version)
             return {made[key]: value for key, value in (await self._coder.aget_many(made)).items()}
-        return self._shortcut.found_many(await sent, keys)
+        return shortcut.found_many(self, await sent, keys)
 
     def set_many(
         self, data: Mapping[str, Any], timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
@@ -558,6 +602,9 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
 _MAKE_AND_VALIDATE = KeyValueCache.make_and_validate_key
 _ENCODE, _DECODE = KeyValueCache.encode, KeyValueCache.decode
 
+
+_CACHE = KeyValueCache._cache  # noqa: SLF001 - our own
+_INIT = KeyValueCacheClient.__init__
 
 _SHORTCUTS = _core.Shortcuts(
     _KEYS,

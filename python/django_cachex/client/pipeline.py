@@ -63,8 +63,8 @@ class BasePipeline(
         self._engine = self._engine_of(self._client)
         self._batch = self._engine.batch()
         # Each command asks for them: looked up once.
-        self._shortcut = cache._shortcut  # noqa: SLF001 - of this package
-        self._found = self._shortcut.found(None)
+        self._shortcut = cache._own_shortcut  # noqa: SLF001 - of this package
+        self._found = self._shortcut.found(cache, None)
         values = cache._values_of  # noqa: SLF001 - of this package
         self._encode = values.encode  # type: ignore[assignment, method-assign]
         self._value = values.one  # type: ignore[assignment, method-assign]
@@ -138,7 +138,7 @@ class BasePipeline(
         """Return the value at *key*, or *default* if there is none (GET)."""
         if version is None:
             version = self._version
-        found = self._found if default is None else self._shortcut.found(default)
+        found = self._found if default is None else self._shortcut.found(self._cache, default)
         if not self._shortcut.queue_get(self._batch, self._cache, key, version, found):
             client = self._client
             built = Command(lambda data: client._found(data, default), self._key(key, version))  # noqa: SLF001
