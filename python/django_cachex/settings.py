@@ -113,21 +113,23 @@ class Settings:
         """
         # Written out, with a call for odd values only: this runs for every request.
         client_only = client_class._CLIENT_ONLY_OPTIONS  # noqa: SLF001 - the contract's name
-        atoms = _ATOMS
-        key = (
+        key: tuple[object, ...] = (
             topology,
-            location if (kind := type(location)) is str else tuple(location) if kind is list else _plain(location),
+            location if (kind := type(location)) is str else (*location,) if kind is list else _plain(location),
             client_only,
-            *options,
-            *[
-                value
-                if (kind := type(value)) is str
-                else (kind, value)
-                if kind in atoms
-                else _freeze_option(name, value)
-                for name, value in options.items()
-            ],
         )
+        if options:
+            key += (
+                *options,
+                *[
+                    value
+                    if (kind := type(value)) is str
+                    else (kind, value)
+                    if kind in _ATOMS
+                    else _freeze_option(name, value)
+                    for name, value in options.items()
+                ],
+            )
         try:
             found = _known.get(key)
         except TypeError:  # a list in LOCATION, which is refused below

@@ -125,7 +125,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
             scrub(error)
             del server, params
             raise
-        self._servers = list(settings.locations)
+        self._servers = settings.locations.copy()
         reverse = params.get("REVERSE_KEY_FUNCTION")
         if reverse is not None:
             reverse = resolve(reverse, "REVERSE_KEY_FUNCTION") if isinstance(reverse, str) else reverse
