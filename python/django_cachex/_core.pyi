@@ -267,7 +267,7 @@ class Shortcut:
         cache: BaseCache,
         key: Any,
         value: Any,
-        timeout: int | None,
+        timeout: object,
         version: Any,
         reply: Callable[[Any], Any],
         /,

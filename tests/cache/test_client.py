@@ -130,6 +130,25 @@ def test_a_client_put_in_place(cache: RedisCache, make_cache: Callable[..., Redi
     assert call(cache.get, "k") == "v"
 
 
+def test_a_client_put_in_place_before_the_first_call(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    cache, key = make_cache(), make_cache().make_key("k")
+    with mock.patch.object(cache, "_cache") as client:
+        for method, args, sent in [
+            ("get", ("k", 5), (key, 5)),
+            ("set", ("k", "v", 100), (key, "v", 100)),
+            ("incr", ("k", 2), (key, 2)),
+            ("touch", ("k", 100), (key, 100)),
+            ("delete", ("k",), (key,)),
+        ]:
+            setattr(client, method, mock.Mock(return_value="mocked"))
+            setattr(client, "a" + method, mock.AsyncMock(return_value="mocked"))
+            assert call(getattr(cache, method), *args) in ("mocked", None)
+            used = getattr(client, method if call.mode == "sync" else "a" + method)
+            assert used.call_args.args == sent
+    call(cache.set, "k", "v")
+    assert call(cache.get, "k") == "v"
+
+
 def test_native_module() -> None:
     lib: Any = RedisCacheClient._lib
     assert lib is _core

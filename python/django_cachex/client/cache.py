@@ -146,8 +146,13 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
 
     @cached_property
     def _own_shortcut(self) -> _core.Shortcut:
-        client = self._cache
-        return _SHORTCUTS.of(client, client._engine, client._async_engine, client._codec)  # noqa: SLF001
+        client: Any = self._cache
+        if isinstance(client, KeyValueCacheClient):
+            return _SHORTCUTS.of(client, client._engine, client._async_engine, client._codec)  # noqa: SLF001
+        # Something that a test has put in its place: all but the long way is closed.
+        client_class = self._client_class()
+        settings = client_class._settings_of(self._servers, self._options)  # noqa: SLF001 - of this package
+        return _SHORTCUTS.before(client_class, settings.engine, settings.async_engine, build_codec(settings)[2])
 
     def _shared_shortcut(self) -> _core.Shortcut | None:
         """Return what stands for the shortcut as long as there is no client, if nobody cares how that is made."""

@@ -177,14 +177,14 @@ class BasePipeline(
         """
         if version is None:
             version = self._version
-        seconds = self._cache.get_backend_timeout(timeout)
         if not (nx or xx or get):
             batch = self._batch
-            if not self._shortcut.queue_set(batch, self._cache, key, value, seconds, version, done):
+            if not self._shortcut.queue_set(batch, self._cache, key, value, timeout, version, done):
+                seconds = self._cache.get_backend_timeout(timeout)
                 spec, args = strings.plain_set(self._key(key, version), self.encode(value), seconds)
                 batch.call(spec, Command(done, *args))
             return self
-        made = self._key(key, version)
+        made, seconds = self._key(key, version), self._cache.get_backend_timeout(timeout)
         optional = self._client._optional  # noqa: SLF001 - of this package
         built = strings.set_if(optional, made, self.encode(value), seconds, nx=nx, xx=xx, get=get)
         stored = built.reply
