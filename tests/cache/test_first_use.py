@@ -165,4 +165,4 @@ def test_copies_share_the_client(make_cache: Callable[..., RedisCache], call: Ca
 
 
 def test_on_the_class(backend: type[RedisCache]) -> None:
-    assert type(backend._shortcut).__name__ == "_Shortcut"
+    assert type(backend._shortcut).__name__ == "_OneUse"

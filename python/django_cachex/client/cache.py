@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 from copy import copy
-from functools import cached_property, partial
+from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, CacheKeyWarning, default_key_func
 from django.core.exceptions import ImproperlyConfigured
@@ -19,6 +19,7 @@ from django_cachex.client.default import KeyValueCacheClient, RedisCacheClient, 
 from django_cachex.client.layout import KeyLayout
 from django_cachex.client.pipeline import AsyncPipeline, Pipeline
 from django_cachex.client.sentinel import RedisSentinelCacheClient, ValkeySentinelCacheClient
+from django_cachex.client.shortcuts import Shortcuts
 from django_cachex.commands import strings
 from django_cachex.commands.command import Direct
 from django_cachex.commands.hashes import HashCommands
@@ -51,40 +52,12 @@ __all__ = [
     "ValkeySentinelCache",
 ]
 
-# Made once for each object, and of no use to another.
-_BOUND = frozenset({"_values_of", "_key", "_encode_all", "_encode", "_value", "_values"})
-
 _KEYS = _core.KeyMaker(BaseCache, default_key_func)
-
-
-class _Shortcut:
-    """The native way of ``get`` and ``set``, which declines when a method on the way has been replaced.
-
-    Django makes an object for each task, and most of these are used once. At that first use they have no client made,
-    and share what does without; the second puts the object's own shortcut in place of this.
-    """
-
-    @overload
-    def __get__(self, cache: None, owner: type[object]) -> Self: ...
-    @overload
-    def __get__(self, cache: KeyValueCache[Any], owner: type[object]) -> _core.Shortcut: ...
-    def __get__(self, cache: KeyValueCache[Any] | None, owner: type[object]) -> Self | _core.Shortcut:
-        """Return the shortcut for one use."""
-        if cache is None:
-            return self
-        own = cache.__dict__
-        if not cache._used and "_cache" not in own:  # noqa: SLF001 - it belongs to that class
-            cache._used = True  # noqa: SLF001
-            shared = cache._shared_shortcut()  # noqa: SLF001
-            if shared is not None:
-                return shared
-        made: _core.Shortcut = cache._own_shortcut  # noqa: SLF001
-        own["_shortcut"] = made
-        return made
 
 
 class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
     KeyLayout,
+    Shortcuts[ClientT],
     TtlCommands,
     KeyCommands,
     HashCommands,
@@ -99,10 +72,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
 ):
     """What all backends have in common. Its leaves name a client class."""
 
-    _class: type[ClientT] | None = None
     _missing_key = object()
-    # Of a shortcut.
-    _used = False
 
     def __init__(self, server: str | Sequence[str], params: dict[str, Any]) -> None:
         """Check ``LOCATION`` and ``OPTIONS``; nothing is connected or started.
@@ -133,40 +103,6 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
                 raise ImproperlyConfigured("REVERSE_KEY_FUNCTION is neither a callable nor the dotted path of one")
         self._reverse_key_func: Callable[[str], str] | None = reverse
 
-    @cached_property
-    def _cache(self) -> ClientT:
-        return self._client_class()(self._servers, **self._options)
-
-    def _client_class(self) -> type[ClientT]:
-        if self._class is None:
-            raise ImproperlyConfigured(f"{type(self).__name__} is a base class: use one of its leaves as BACKEND")
-        return self._class
-
-    _shortcut = _Shortcut()
-
-    @cached_property
-    def _own_shortcut(self) -> _core.Shortcut:
-        client: Any = self._cache
-        if isinstance(client, KeyValueCacheClient):
-            return _SHORTCUTS.of(client, client._engine, client._async_engine, client._codec)  # noqa: SLF001
-        # Something that a test has put in its place: all but the long way is closed.
-        client_class = self._client_class()
-        settings = client_class._settings_of(self._servers, self._options)  # noqa: SLF001 - of this package
-        return _SHORTCUTS.before(client_class, settings.engine, settings.async_engine, build_codec(settings)[2])
-
-    def _shared_shortcut(self) -> _core.Shortcut | None:
-        """Return what stands for the shortcut as long as there is no client, if nobody cares how that is made."""
-        client_class = self._client_class()
-        if type(self)._cache is not _CACHE or client_class.__init__ is not _INIT:  # noqa: SLF001 - our own
-            return None
-        # Looked up as for a client: until there is one, what it is made of may change.
-        settings = client_class._settings_of(self._servers, self._options)  # noqa: SLF001 - of this package
-        shared: _core.Shortcut | None = settings.memo.get(client_class)
-        if shared is None and (built := settings.memo.get("codec")) is not None:
-            shared = _SHORTCUTS.before(client_class, settings.engine, settings.async_engine, built[2])
-            settings.memo[client_class] = shared
-        return shared
-
     # Keys
 
     def get_backend_timeout(self, timeout: float | None = DEFAULT_TIMEOUT) -> int | None:
@@ -191,43 +127,7 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
     def _read_server(self) -> int:
         return self._cache._read_server()  # noqa: SLF001 - of this package
 
-    def __copy__(self) -> Self:
-        """Return another cache on the same client."""
-        _ = self._cache
-        other = type(self).__new__(type(self))
-        other.__dict__.update((name, value) for name, value in self.__dict__.items() if name not in _BOUND)
-        return other
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what a deep or pickled copy takes over; it makes its own client."""
-        made = {*_BOUND, "_cache", "_shortcut", "_own_shortcut", "_used"}
-        return {name: value for name, value in self.__dict__.items() if name not in made}
-
-    # Values: as the base class has them, without the methods between as long as nobody has replaced one.
-
-    @cached_property
-    def _values_of(self) -> _core.Values:
-        return self._own_shortcut.values(self)
-
-    @cached_property
-    def _key(self) -> Callable[..., str]:
-        return self._values_of.key
-
-    @cached_property
-    def _encode_all(self) -> Callable[[tuple[Any, ...]], tuple[int | bytes, ...]]:
-        return self._values_of.encode_all
-
-    @cached_property
-    def _encode(self) -> Callable[[Any], int | bytes]:
-        return self._values_of.encode
-
-    @cached_property
-    def _value(self) -> Callable[[Any], Any]:
-        return self._values_of.one
-
-    @cached_property
-    def _values(self) -> Callable[[Any], list[Any]]:
-        return self._values_of.all
+    # Values
 
     def encode(self, value: Any) -> int | bytes:
         """Return what is stored for *value*: an exact int as it is, anything else serialized and compressed.
@@ -608,10 +508,7 @@ _MAKE_AND_VALIDATE = KeyValueCache.make_and_validate_key
 _ENCODE, _DECODE = KeyValueCache.encode, KeyValueCache.decode
 
 
-_CACHE = KeyValueCache._cache  # noqa: SLF001 - our own
-_INIT = KeyValueCacheClient.__init__
-
-_SHORTCUTS = _core.Shortcuts(
+KeyValueCache._shortcuts = _core.Shortcuts(  # noqa: SLF001 - our own
     _KEYS,
     KeyValueCache,
     KeyValueCacheClient,
