@@ -52,14 +52,11 @@ impl Command {
     #[staticmethod]
     #[pyo3(signature = (reply, key, words, /))]
     fn of(reply: Py<PyAny>, key: Bound<'_, PyAny>, words: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let py = words.py();
-        let mut args = Vec::with_capacity(1 + words.len()?);
-        args.push(key);
-        match words.cast::<PyTuple>() {
-            Ok(words) => args.extend(words),
-            Err(_) => args.extend(words.cast::<PyList>()?),
-        }
-        Ok(Self { reply, args: PyTuple::new(py, args)?.unbind(), spec: None, refused: None, at: None, wait: None })
+        let args = match words.cast::<PyTuple>() {
+            Ok(words) => Line { key: Some(key), words: words.iter() }.collected(words.py()),
+            Err(_) => Line { key: Some(key), words: words.cast::<PyList>()?.iter() }.collected(words.py()),
+        }?;
+        Ok(Self { reply, args, spec: None, refused: None, at: None, wait: None })
     }
 
     /// `Command[int]` is `Command`.
@@ -83,6 +80,33 @@ impl Command {
         self.spec.as_ref().map_or_else(|| declared.clone(), |own| own.bind(declared.py()).clone())
     }
 }
+
+/// A key and the words that follow it.
+struct Line<'py, I> {
+    key: Option<Bound<'py, PyAny>>,
+    words: I,
+}
+
+impl<'py, I: ExactSizeIterator<Item = Bound<'py, PyAny>>> Line<'py, I> {
+    fn collected(self, py: Python<'py>) -> PyResult<Py<PyTuple>> {
+        PyTuple::new(py, self).map(Bound::unbind)
+    }
+}
+
+impl<'py, I: Iterator<Item = Bound<'py, PyAny>>> Iterator for Line<'py, I> {
+    type Item = Bound<'py, PyAny>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.key.take().or_else(|| self.words.next())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let (key, (least, most)) = (usize::from(self.key.is_some()), self.words.size_hint());
+        (least + key, most.map(|most| most + key))
+    }
+}
+
+impl<'py, I: ExactSizeIterator<Item = Bound<'py, PyAny>>> ExactSizeIterator for Line<'py, I> {}
 
 /// What `refused` makes of an error, if the error is a server's refusal.
 pub(crate) fn refusal(py: Python<'_>, refused: Option<&Py<PyAny>>, error: PyErr) -> PyErr {

@@ -69,7 +69,7 @@ pub(crate) struct Request {
 impl Request {
     /// One command. `sharded`: it matters in which slot its keys are.
     pub(crate) fn one(spec: &Spec, args: &Bound<'_, PyTuple>, limit: Option<usize>, sharded: bool) -> PyResult<Self> {
-        let size: usize = args.iter().map(|arg| room(&arg)).sum();
+        let size: usize = args.iter_borrowed().map(|arg| room(&arg)).sum();
         let mut payload = Payload::with_capacity(spec.packed.len() + 16 + size);
         pack(&mut payload, spec, args, limit)?;
         let place =
