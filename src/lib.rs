@@ -66,6 +66,7 @@ mod spread;
 #[cfg(feature = "python")]
 mod sync;
 #[cfg(feature = "python")]
+mod target;
 mod tls;
 #[cfg(feature = "python")]
 mod topology;

@@ -14,12 +14,13 @@ use crate::codec::Codec;
 use crate::engine::{Engine, Outgoing};
 use crate::errors::{Error, Kind, guarded};
 use crate::imports::{self, intern};
-use crate::keys::{KeyMaker, Prefix};
-use crate::passage::{self, Known, Passage, Way};
-use crate::reading::{self, Reading};
+use crate::keys::KeyMaker;
+use crate::passage::Way;
+use crate::reading::Reading;
 use crate::request::{self, Request};
 use crate::spec::{Merge, Spec};
 use crate::spread::Shape;
+use crate::target::{Open, Target};
 use crate::values::Values;
 
 /// What the shortcuts of all clients have in common.
@@ -105,10 +106,8 @@ impl Shortcuts {
         async_engine: Py<Engine>,
         codec: Py<Codec>,
     ) -> PyResult<Shortcut> {
-        let py = slf.py();
-        let found = Reading::found(client.clone_ref(py), codec.clone_ref(py), py.None());
-        let client = Client::Made { client, found: Py::new(py, found)? };
-        Ok(Shortcut::new(slf.unbind(), client, engine, async_engine, codec))
+        let target = Target::made(slf.py(), client, engine, async_engine, codec)?;
+        Ok(Shortcut { common: slf.unbind(), target: Some(target) })
     }
 
     /// The shortcut of all caches that are to have a client of this class with this codec, until they have one.
@@ -120,88 +119,50 @@ impl Shortcuts {
         async_engine: Py<Engine>,
         codec: Py<Codec>,
     ) -> Shortcut {
-        Shortcut::new(slf, Client::Planned(class), engine, async_engine, codec)
+        Shortcut { common: slf, target: Some(Target::planned(class, engine, async_engine, codec)) }
     }
-}
 
-/// What encodes and sends the long way.
-enum Client {
-    Made {
-        client: Py<PyAny>,
-        /// What `get` makes of a reply, with `None` for a missing one.
-        found: Py<Reading>,
-    },
-    /// Caches make theirs, of this class, when they need it.
-    Planned(Py<PyType>),
+    /// The shortcut of what only stands for a client: always the long way.
+    fn closed(slf: Py<Self>) -> Shortcut {
+        Shortcut { common: slf, target: None }
+    }
 }
 
 /// The shortcut of one client, or of caches without. Its methods say by their result whether the long way must be taken.
 #[pyclass(frozen, module = "django_cachex._core")]
 pub(crate) struct Shortcut {
     common: Py<Shortcuts>,
-    client: Client,
-    engine: Py<Engine>,
-    async_engine: Py<Engine>,
-    codec: Py<Codec>,
-    known: Known,
-    prefix: Prefix,
+    /// `None`: always the long way.
+    target: Option<Target>,
 }
 
 impl Shortcut {
-    fn new(
-        common: Py<Shortcuts>,
-        client: Client,
-        engine: Py<Engine>,
-        async_engine: Py<Engine>,
-        codec: Py<Codec>,
-    ) -> Self {
-        Self { common, client, engine, async_engine, codec, known: Known::default(), prefix: Prefix::default() }
+    /// The way, unless something on it has been replaced.
+    fn open(&self, way: &Way, cache: &Bound<'_, PyAny>) -> PyResult<Option<Open<'_>>> {
+        self.target.as_ref().map_or(Ok(None), |target| target.open(way, cache))
     }
 
-    /// What has the client.
-    fn owner<'a, 'py>(&'a self, cache: &'a Bound<'py, PyAny>) -> &'a Bound<'py, PyAny> {
-        match &self.client {
-            Client::Made { client, .. } => client.bind(cache.py()),
-            Client::Planned(_) => cache,
-        }
-    }
-
-    /// The value of a raw reply to GET, or `default`.
-    fn value<'py>(
-        &self,
-        cache: &Bound<'py, PyAny>,
-        reply: &Bound<'py, PyAny>,
-        default: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        reading::found(self.owner(cache), self.codec.get(), reply, default)
-    }
-
-    /// The made key, if everything on the way is as it was written.
+    /// The made key, if everything on the way is as it was written, and what the call goes to.
     fn key(
         &self,
         way: &Way,
         cache: &Bound<'_, PyAny>,
         key: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<String>> {
-        let passage = self.passage(way, cache)?;
-        self.valid(passage, cache, key, version)
+    ) -> PyResult<Option<(String, &Target)>> {
+        let Some(open) = self.open(way, cache)? else { return Ok(None) };
+        Ok(self.valid(&open, cache, key, version)?.map(|made| (made, open.target)))
     }
 
     /// The made key, if it is beyond doubt.
     fn valid(
         &self,
-        passage: Passage,
+        open: &Open<'_>,
         cache: &Bound<'_, PyAny>,
         key: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<String>> {
-        let prefix = match passage {
-            Passage::Closed => return Ok(None),
-            Passage::Once => None,
-            Passage::Known => Some(&self.prefix),
-        };
-        self.common.get().keys.get().valid(cache, key, version, prefix)
+        self.common.get().keys.get().valid(cache, key, version, open.prefix)
     }
 
     /// What `cache.make_and_validate_key(key, version=version)` is.
@@ -214,7 +175,7 @@ impl Shortcut {
         let (py, common) = (cache.py(), self.common.get());
         let none = PyNone::get(py);
         let version = version.unwrap_or(none.as_any());
-        if let Some(made) = self.key(&common.making, cache, key, version)? {
+        if let Some((made, _)) = self.key(&common.making, cache, key, version)? {
             return Ok(PyString::new(py, &made).into_any());
         }
         let named = PyDict::new(py);
@@ -224,16 +185,7 @@ impl Shortcut {
 
     /// The codec, if nothing between `cache` and it has been replaced.
     pub(crate) fn codec(&self, cache: &Bound<'_, PyAny>) -> PyResult<Option<&Codec>> {
-        let passage = self.passage(&self.common.get().values, cache)?;
-        Ok((passage != Passage::Closed).then(|| self.codec.get()))
-    }
-
-    /// Whether cache and client are as they were written.
-    fn passage(&self, way: &Way, cache: &Bound<'_, PyAny>) -> PyResult<Passage> {
-        match &self.client {
-            Client::Made { client, .. } => self.known.passage(way, cache, client.bind(cache.py())),
-            Client::Planned(class) => passage::first(way, cache, class.bind(cache.py())),
-        }
+        Ok(self.open(&self.common.get().values, cache)?.map(|open| open.target.codec.get()))
     }
 
     fn get_request(&self, key: &str, engine: &Engine) -> Request {
@@ -246,25 +198,26 @@ impl Shortcut {
         cache: &Bound<'_, PyAny>,
         keys: &Bound<'_, PyList>,
         version: &Bound<'_, PyAny>,
-        engine: &Engine,
-    ) -> PyResult<Option<Outgoing>> {
+        to_loop: bool,
+    ) -> PyResult<Option<(Outgoing, &Target)>> {
         let common = self.common.get();
         if keys.is_empty() {
             return Ok(None);
         }
-        let passage = self.passage(&common.getting_many, cache)?;
+        let Some(open) = self.open(&common.getting_many, cache)? else { return Ok(None) };
+        let (target, engine) = (open.target, open.target.engine(to_loop));
         let made =
-            keys.iter().map(|key| self.valid(passage, cache, &key, version)).collect::<PyResult<Option<Vec<_>>>>()?;
+            keys.iter().map(|key| self.valid(&open, cache, &key, version)).collect::<PyResult<Option<Vec<_>>>>()?;
         let Some(made) = made else { return Ok(None) };
         if !engine.sharded() {
-            return Ok(Some(Outgoing::One(Request::mget(&common.mget, &made))));
+            return Ok(Some((Outgoing::One(Request::mget(&common.mget, &made)), target)));
         }
         let mut batch = engine.batch();
         batch.split_keys(&common.mget, Merge::List, 1, &made, |payload, index| {
             payload.word(made[index].as_bytes());
             Ok(())
         })?;
-        Ok(Some(Outgoing::Spread(batch, Shape::Only)))
+        Ok(Some((Outgoing::Spread(batch, Shape::Only), target)))
     }
 
     fn set_many_request(
@@ -273,18 +226,19 @@ impl Shortcut {
         data: &Bound<'_, PyDict>,
         timeout: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
-        engine: &Engine,
-    ) -> PyResult<Option<Outgoing>> {
+        to_loop: bool,
+    ) -> PyResult<Option<(Outgoing, &Target)>> {
         let common = self.common.get();
         let Some(timeout) = seconds(cache, timeout)? else { return Ok(None) };
         if data.is_empty() {
             return Ok(None);
         }
-        let (passage, codec) = (self.passage(&common.setting_many, cache)?, self.codec.get());
+        let Some(open) = self.open(&common.setting_many, cache)? else { return Ok(None) };
+        let (target, codec, engine) = (open.target, open.target.codec.get(), open.target.engine(to_loop));
         // All keys first: the long way would encode anew what was encoded before a key that it has to make.
         let mut items = Vec::with_capacity(data.len());
         for (key, value) in data {
-            let Some(made) = self.valid(passage, cache, &key, version)? else { return Ok(None) };
+            let Some(made) = self.valid(&open, cache, &key, version)? else { return Ok(None) };
             items.push((made, value));
         }
         for (_, value) in &mut items {
@@ -294,14 +248,15 @@ impl Shortcut {
         let mut batch = engine.batch();
         if timeout.is_none() {
             if !engine.sharded() {
-                return Request::mset(&common.mset, &items, limit).map(|request| Some(Outgoing::One(request)));
+                let request = Request::mset(&common.mset, &items, limit)?;
+                return Ok(Some((Outgoing::One(request), target)));
             }
             let keys: Vec<_> = items.iter().map(|(key, _)| key).collect();
             batch.split_keys(&common.mset, Merge::Done, 2, &keys, |payload, index| {
                 payload.word(keys[index].as_bytes());
                 argument::pack(payload, &common.mset.name, &items[index].1, limit)
             })?;
-            return Ok(Some(Outgoing::Spread(batch, Shape::Only)));
+            return Ok(Some((Outgoing::Spread(batch, Shape::Only), target)));
         }
         for (key, value) in &items {
             let place = batch.place(key);
@@ -309,7 +264,7 @@ impl Shortcut {
                 request::set_words(payload, &common.set, key, value, timeout, limit)
             })?;
         }
-        engine.together(batch).map(Some)
+        engine.together(batch).map(|outgoing| Some((outgoing, target)))
     }
 
     fn set_request(
@@ -319,13 +274,15 @@ impl Shortcut {
         value: &Bound<'_, PyAny>,
         timeout: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
-        engine: &Engine,
-    ) -> PyResult<Option<Request>> {
+        to_loop: bool,
+    ) -> PyResult<Option<(Request, &Engine)>> {
+        let common = self.common.get();
         let Some(timeout) = seconds(cache, timeout)? else { return Ok(None) };
-        let Some(key) = self.key(&self.common.get().setting, cache, key, version)? else { return Ok(None) };
-        let stored = self.codec.get().encode(value)?;
-        let request = Request::set(&self.common.get().set, &key, &stored, timeout, engine.max_value_size())?;
-        Ok(Some(if engine.sharded() { request.for_key(&key) } else { request }))
+        let Some((key, target)) = self.key(&common.setting, cache, key, version)? else { return Ok(None) };
+        let engine = target.engine(to_loop);
+        let stored = target.codec.get().encode(value)?;
+        let request = Request::set(&common.set, &key, &stored, timeout, engine.max_value_size())?;
+        Ok(Some((if engine.sharded() { request.for_key(&key) } else { request }, engine)))
     }
 }
 
@@ -368,12 +325,12 @@ impl Shortcut {
         version: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = cache.py();
-        let Some(key) = self.key(&self.common.get().getting, cache, key, version)? else {
+        let Some((key, target)) = self.key(&self.common.get().getting, cache, key, version)? else {
             return Ok(declined(py));
         };
-        let engine = self.engine.get();
+        let engine = target.engine(false);
         let data = guarded(|| engine.exchange(py, &self.get_request(&key, engine)))?;
-        self.value(cache, data.bind(py), default)
+        target.value(cache, data.bind(py), default)
     }
 
     /// The future that `cache.aget(key, default, version)` waits for, or `None`.
@@ -385,10 +342,10 @@ impl Shortcut {
         default: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Py<PyAny>>> {
-        let Some(key) = self.key(&self.common.get().getting, cache, key, version)? else { return Ok(None) };
-        let engine = self.async_engine.get();
+        let Some((key, target)) = self.key(&self.common.get().getting, cache, key, version)? else { return Ok(None) };
+        let engine = target.engine(true);
         let request = self.get_request(&key, engine);
-        let reading = self.found(cache, default)?.into_any();
+        let reading = target.found(cache, default)?.into_any();
         guarded(|| engine.submit(cache.py(), request, Some(reading))).map(Some)
     }
 
@@ -408,7 +365,7 @@ impl Shortcut {
         version: &Bound<'_, PyAny>,
         reply: Py<PyAny>,
     ) -> PyResult<bool> {
-        let Some(key) = self.key(&self.common.get().getting, cache, key, version)? else { return Ok(false) };
+        let Some((key, _)) = self.key(&self.common.get().getting, cache, key, version)? else { return Ok(false) };
         let spec = &self.common.get().get;
         let mut batch = batch.try_borrow_mut()?;
         let place = batch.place(&key);
@@ -434,9 +391,9 @@ impl Shortcut {
         reply: Py<PyAny>,
     ) -> PyResult<bool> {
         let Some(timeout) = seconds(cache, timeout)? else { return Ok(false) };
-        let Some(key) = self.key(&self.common.get().setting, cache, key, version)? else { return Ok(false) };
+        let Some((key, target)) = self.key(&self.common.get().setting, cache, key, version)? else { return Ok(false) };
         // Serializers are application code, which may use this very pipeline.
-        let stored = self.codec.get().encode(value)?;
+        let stored = target.codec.get().encode(value)?;
         let spec = &self.common.get().set;
         let mut batch = batch.try_borrow_mut()?;
         let (place, limit) = (batch.place(&key), batch.limit());
@@ -444,17 +401,11 @@ impl Shortcut {
         Ok(true)
     }
 
-    /// What makes values of raw replies to GET; `default` stands for a missing one.
+    /// What makes values of raw replies to GET for `queue_get`, `None` where that never takes the short way; `default` stands
+    /// for a missing one.
     #[pyo3(signature = (cache, default, /))]
-    fn found(&self, cache: &Bound<'_, PyAny>, default: &Bound<'_, PyAny>) -> PyResult<Py<Reading>> {
-        let py = cache.py();
-        match &self.client {
-            Client::Made { found, .. } if default.is_none() => Ok(found.clone_ref(py)),
-            _ => {
-                let owner = self.owner(cache).clone().unbind();
-                Py::new(py, Reading::found(owner, self.codec.clone_ref(py), default.clone().unbind()))
-            }
-        }
+    fn found(&self, cache: &Bound<'_, PyAny>, default: &Bound<'_, PyAny>) -> PyResult<Option<Py<Reading>>> {
+        self.target.as_ref().map(|target| target.found(cache, default)).transpose()
     }
 
     /// `cache.set(key, value, timeout, version)`; false if the long way must be taken.
@@ -467,8 +418,8 @@ impl Shortcut {
         timeout: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        let engine = self.engine.get();
-        let Some(request) = self.set_request(cache, key, value, timeout, version, engine)? else { return Ok(false) };
+        let sent = self.set_request(cache, key, value, timeout, version, false)?;
+        let Some((request, engine)) = sent else { return Ok(false) };
         guarded(|| engine.exchange(cache.py(), &request))?;
         Ok(true)
     }
@@ -483,8 +434,8 @@ impl Shortcut {
         timeout: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Py<PyAny>>> {
-        let engine = self.async_engine.get();
-        let Some(request) = self.set_request(cache, key, value, timeout, version, engine)? else { return Ok(None) };
+        let sent = self.set_request(cache, key, value, timeout, version, true)?;
+        let Some((request, engine)) = sent else { return Ok(None) };
         let (py, done) = (cache.py(), &self.common.get().done);
         guarded(|| engine.submit(py, request, Some(done.clone_ref(py).into_any()))).map(Some)
     }
@@ -499,8 +450,8 @@ impl Shortcut {
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Py<PyAny>>> {
         let (py, common) = (cache.py(), self.common.get());
-        let Some(key) = self.key(&common.summing, cache, key, version)? else { return Ok(None) };
-        let engine = self.async_engine.get();
+        let Some((key, target)) = self.key(&common.summing, cache, key, version)? else { return Ok(None) };
+        let engine = target.engine(true);
         let Script { spec, .. } = &common.incr;
         let request = Request::script(spec, common.incr.digest(py)?, &key, delta, engine.max_value_size())?;
         let request = if engine.sharded() { request.for_key(&key) } else { request };
@@ -516,9 +467,9 @@ impl Shortcut {
         version: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = cache.py();
-        let engine = self.engine.get();
-        let Some(request) = self.get_many_request(cache, keys, version, engine)? else { return Ok(declined(py)) };
-        let replies = guarded(|| engine.run_any(py, request))?;
+        let sent = self.get_many_request(cache, keys, version, false)?;
+        let Some((request, target)) = sent else { return Ok(declined(py)) };
+        let replies = guarded(|| target.engine(false).run_any(py, request))?;
         Ok(self.found_many(cache, replies.bind(py), keys)?.into_any())
     }
 
@@ -530,9 +481,9 @@ impl Shortcut {
         keys: &Bound<'_, PyList>,
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Py<PyAny>>> {
-        let engine = self.async_engine.get();
-        let Some(request) = self.get_many_request(cache, keys, version, engine)? else { return Ok(None) };
-        guarded(|| engine.submit_any(cache.py(), request)).map(Some)
+        let sent = self.get_many_request(cache, keys, version, true)?;
+        let Some((request, target)) = sent else { return Ok(None) };
+        guarded(|| target.engine(true).submit_any(cache.py(), request)).map(Some)
     }
 
     /// The values of a raw reply to MGET, by user key.
@@ -543,14 +494,15 @@ impl Shortcut {
         replies: &Bound<'py, PyAny>,
         keys: &Bound<'py, PyList>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let Some(replies) = replies.cast::<PyList>().ok().filter(|replies| replies.len() == keys.len()) else {
+        let replies = replies.cast::<PyList>().ok().filter(|replies| replies.len() == keys.len());
+        let (Some(replies), Some(target)) = (replies, &self.target) else {
             return Err(Error::new(Kind::Response, "unexpected reply").during(&self.common.get().mget.name).into());
         };
         let values = PyDict::new(keys.py());
         // Nobody else has it.
         let missing = PyList::empty(keys.py()).into_any();
         for (key, data) in keys.iter().zip(replies) {
-            let value = self.value(cache, &data, &missing)?;
+            let value = target.value(cache, &data, &missing)?;
             if !value.is(&missing) {
                 values.set_item(key, value)?;
             }
@@ -568,10 +520,9 @@ impl Shortcut {
         version: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = cache.py();
-        let engine = self.engine.get();
-        let request = self.set_many_request(cache, data, timeout, version, engine)?;
-        let Some(request) = request else { return Ok(declined(py)) };
-        Ok(guarded(|| engine.run_any(py, request))?.into_bound(py))
+        let sent = self.set_many_request(cache, data, timeout, version, false)?;
+        let Some((request, target)) = sent else { return Ok(declined(py)) };
+        Ok(guarded(|| target.engine(false).run_any(py, request))?.into_bound(py))
     }
 
     /// The future of the raw replies that `cache.aset_many(data, timeout, version)` waits for, or `None`.
@@ -583,9 +534,8 @@ impl Shortcut {
         timeout: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Py<PyAny>>> {
-        let engine = self.async_engine.get();
-        let request = self.set_many_request(cache, data, timeout, version, engine)?;
-        let Some(request) = request else { return Ok(None) };
-        guarded(|| engine.submit_any(cache.py(), request)).map(Some)
+        let sent = self.set_many_request(cache, data, timeout, version, true)?;
+        let Some((request, target)) = sent else { return Ok(None) };
+        guarded(|| target.engine(true).submit_any(cache.py(), request)).map(Some)
     }
 }

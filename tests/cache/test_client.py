@@ -130,9 +130,19 @@ def test_a_client_put_in_place(cache: RedisCache, make_cache: Callable[..., Redi
     assert call(cache.get, "k") == "v"
 
 
-def test_a_client_put_in_place_before_the_first_call(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+@pytest.mark.parametrize("calls", [0, 1, 2])
+@pytest.mark.parametrize("kind", ["plain", "autospec", "instance"])
+def test_a_mock_in_place_of_the_client(
+    make_cache: Callable[..., RedisCache], call: Caller, kind: str, calls: int
+) -> None:
     cache, key = make_cache(), make_cache().make_key("k")
-    with mock.patch.object(cache, "_cache") as client:
+    for _ in range(calls):
+        assert call(cache.get, "k") is None
+    how: dict[str, Any] = {"autospec": True} if kind == "autospec" else {}
+    if kind == "instance":
+        how = {"new": mock.create_autospec(type(cache._cache), instance=True)}
+    with mock.patch.object(cache, "_cache", **how):
+        client: Any = cache._cache
         for method, args, sent in [
             ("get", ("k", 5), (key, 5)),
             ("set", ("k", "v", 100), (key, "v", 100)),
@@ -147,6 +157,15 @@ def test_a_client_put_in_place_before_the_first_call(make_cache: Callable[..., R
             assert used.call_args.args == sent
     call(cache.set, "k", "v")
     assert call(cache.get, "k") == "v"
+
+
+def test_a_mock_in_place_of_the_client_s_class(make_cache: Callable[..., RedisCache], call: Caller) -> None:
+    cache = make_cache()
+    with mock.patch.object(cache, "_class") as client:
+        client.return_value.get.return_value = "mocked"
+        client.return_value.aget = mock.AsyncMock(return_value="mocked")
+        assert call(cache.get, "k") == "mocked"
+        assert call(cache.get, "k") == "mocked"
 
 
 def test_native_module() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +138,26 @@ def test_after_the_server_forgot_the_script(cache: RedisCache, server: Server, c
     server.command("SCRIPT", "FLUSH")
     assert call(cache.incr, "n") == 2
     assert call(cache.incr, "n") == 3
+
+
+def test_a_version_that_changes_on_the_way(cache: RedisCache, server: Server) -> None:
+    """The key is made once, also where the script has to be sent after all."""
+
+    async def work() -> None:
+        await cache.aset("n", 1)
+        await cache.aset("n", 100, version=2)
+        server.command("SCRIPT", "FLUSH")
+        task = asyncio.create_task(cache.aincr("n"))
+        await asyncio.sleep(0)
+        cache.version = 2
+        assert await task == 2
+        task = asyncio.create_task(cache.aincr("none"))
+        await asyncio.sleep(0)
+        cache.version = 3
+        with pytest.raises(KeyNotFoundError, match=cache.make_key("none", 2)):
+            await task
+
+    asyncio.run(work())
 
 
 def test_users_who_may_not_run_scripts(

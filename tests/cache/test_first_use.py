@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from django.utils.module_loading import import_string
 
+from django_cachex.client import KeyValueCacheClient
 from django_cachex.exceptions import SerializerError
 
 if TYPE_CHECKING:
@@ -108,10 +111,50 @@ def test_how_the_client_is_made(make_cache: Callable[..., RedisCache], call: Cal
         client.decode = lambda data: ("decoded", data)
         return client
 
-    for own in ({"_class": type("Client", (base,), {"__init__": init})}, {"_cache": cached_property(make)}):
+    def new(cls: type[Any], *args: Any, **options: Any) -> Any:
+        client = object.__new__(cls)
+        client.decode = lambda data: ("decoded", data)
+        return client
+
+    for own in (
+        {"_class": type("Client", (base,), {"__init__": init})},
+        {"_class": type("Client", (base,), {"__new__": new})},
+        {"_cache": cached_property(make)},
+    ):
         kind = type("Mine", (backend,), own)
         for _ in range(2):
             assert call(make_cache(backend=kind).get, "k")[0] == "decoded"
+
+
+def test_clients_that_are_all_made_otherwise(
+    make_cache: Callable[..., RedisCache], call: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(make_cache().set, "k", "v")
+    call(make_cache().get, "k")
+    made: Any = KeyValueCacheClient.__init__
+
+    def init(self: Any, *args: Any, **options: Any) -> None:
+        made(self, *args, **options)
+        self.decode = lambda data: ("decoded", data)
+
+    monkeypatch.setattr(KeyValueCacheClient, "__init__", init)
+    cache = make_cache()
+    for _ in range(2):
+        assert call(cache.get, "k")[0] == "decoded"
+
+
+def test_classes_that_come_and_go(topology: Topology, key_prefix: str, backend: type[RedisCache]) -> None:
+    base: Any = backend._class
+
+    def use_one() -> weakref.ref[Any]:
+        client = type("Client", (base,), {})
+        mine = type("Mine", (backend,), {"_class": client})
+        mine(topology.location, {"KEY_PREFIX": key_prefix, "OPTIONS": topology.options}).get("k")
+        return weakref.ref(client)
+
+    classes = [use_one() for _ in range(100)]
+    gc.collect()
+    assert sum(known() is not None for known in classes) < 20
 
 
 def test_settings_that_change_before(make_cache: Callable[..., RedisCache], call: Caller) -> None:

@@ -17,9 +17,9 @@ from django_cachex.client.cluster import RedisClusterCacheClient, ValkeyClusterC
 from django_cachex.client.codec import build_codec
 from django_cachex.client.default import KeyValueCacheClient, RedisCacheClient, ValkeyCacheClient
 from django_cachex.client.layout import KeyLayout
+from django_cachex.client.owner import ClientOwner
 from django_cachex.client.pipeline import AsyncPipeline, Pipeline
 from django_cachex.client.sentinel import RedisSentinelCacheClient, ValkeySentinelCacheClient
-from django_cachex.client.shortcuts import Shortcuts
 from django_cachex.commands import strings
 from django_cachex.commands.command import Direct
 from django_cachex.commands.hashes import HashCommands
@@ -57,7 +57,7 @@ _KEYS = _core.KeyMaker(BaseCache, default_key_func)
 
 class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
     KeyLayout,
-    Shortcuts[ClientT],
+    ClientOwner[ClientT],
     TtlCommands,
     KeyCommands,
     HashCommands,
@@ -359,16 +359,22 @@ class KeyValueCache[ClientT: KeyValueCacheClient[Any]](
 
     async def aincr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """Add *delta* to the integer at *key*; see ``incr``."""
+        # It may be another one when the server turns out not to know the script.
+        current = self.version
         sent = self._shortcut.send_incr(self, key, delta, version)
         if sent is None:
             return await self._cache.aincr(self._key(key, version), delta)
+        value, refusal = None, None
         try:
             value = await sent
         except (NoScriptError, NoPermissionError) as error:
             refusal = error
-        else:
-            return value if type(value) is int else strings.summed(self._key(key, version), value)
-        return await self._cache._aincr_otherwise(self._key(key, version), delta, refusal)  # noqa: SLF001
+        if type(value) is int:
+            return value
+        made = self._key(key, current if version is None else version)
+        if refusal is None:
+            return strings.summed(made, value)
+        return await self._cache._aincr_otherwise(made, delta, refusal)  # noqa: SLF001
 
     def decr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """Subtract *delta* from the integer at *key*; see ``incr``."""

@@ -63,7 +63,7 @@ class BasePipeline(
         self._engine = self._engine_of(self._client)
         self._batch = self._engine.batch()
         # Each command asks for them: looked up once.
-        self._shortcut = cache._own_shortcut  # noqa: SLF001 - of this package
+        self._shortcut = cache._own_shortcut()  # noqa: SLF001 - of this package
         self._found = self._shortcut.found(cache, None)
         values = cache._values_of  # noqa: SLF001 - of this package
         self._encode = values.encode  # type: ignore[assignment, method-assign]

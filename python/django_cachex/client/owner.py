@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 
 from django.core.exceptions import ImproperlyConfigured
 
-from django_cachex.client.codec import build_codec
 from django_cachex.client.default import KeyValueCacheClient
 
 if TYPE_CHECKING:
@@ -15,10 +14,14 @@ if TYPE_CHECKING:
 
     from django_cachex import _core
 
-__all__ = ["Shortcuts"]
+__all__ = ["ClientOwner"]
 
 # Made once for each object, and of no use to another.
 _BOUND = frozenset({"_values_of", "_key", "_encode_all", "_encode", "_value", "_values"})
+
+
+# Enough for every client class of a project; one that is made for each object is not to stay.
+_MOST_CLASSES = 16
 
 
 class _OneUse:
@@ -31,23 +34,20 @@ class _OneUse:
     @overload
     def __get__(self, cache: None, owner: type[object]) -> Self: ...
     @overload
-    def __get__(self, cache: Shortcuts[Any], owner: type[object]) -> _core.Shortcut: ...
-    def __get__(self, cache: Shortcuts[Any] | None, owner: type[object]) -> Self | _core.Shortcut:
+    def __get__(self, cache: ClientOwner[Any], owner: type[object]) -> _core.Shortcut: ...
+    def __get__(self, cache: ClientOwner[Any] | None, owner: type[object]) -> Self | _core.Shortcut:
         """Return the shortcut for one use."""
         if cache is None:
             return self
-        own = cache.__dict__
-        if not cache._used and "_cache" not in own:  # noqa: SLF001 - it belongs to that class
-            cache._used = True  # noqa: SLF001
+        if not cache._shortcut_used and "_cache" not in cache.__dict__:  # noqa: SLF001 - it belongs to that class
+            cache._shortcut_used = True  # noqa: SLF001
             shared = cache._shared_shortcut()  # noqa: SLF001
             if shared is not None:
                 return shared
-        made: _core.Shortcut = cache._own_shortcut  # noqa: SLF001
-        own["_shortcut"] = made
-        return made
+        return cache._own_shortcut()  # noqa: SLF001
 
 
-class Shortcuts[ClientT: KeyValueCacheClient[Any]]:
+class ClientOwner[ClientT: KeyValueCacheClient[Any]]:
     """A cache as far as it has a client, and knows when it can do without that."""
 
     _shortcuts: ClassVar[_core.Shortcuts]
@@ -55,8 +55,8 @@ class Shortcuts[ClientT: KeyValueCacheClient[Any]]:
     _class: type[ClientT] | None = None
     _servers: list[str]
     _options: Mapping[str, Any]
-    # There has been a call that could do without a client.
-    _used = False
+    # There has been a call that might do without a client.
+    _shortcut_used = False
 
     @cached_property
     def _cache(self) -> ClientT:
@@ -69,27 +69,34 @@ class Shortcuts[ClientT: KeyValueCacheClient[Any]]:
 
     _shortcut = _OneUse()
 
-    @cached_property
     def _own_shortcut(self) -> _core.Shortcut:
-        client: Any = self._cache
-        if isinstance(client, KeyValueCacheClient):
-            return self._shortcuts.of(client, client._engine, client._async_engine, client._codec)  # noqa: SLF001
-        # Something that a test has put in its place: all but the long way is closed.
-        client_class = self._client_class()
-        settings = client_class._settings_of(self._servers, self._options)  # noqa: SLF001 - of this package
-        return self._shortcuts.before(client_class, settings.engine, settings.async_engine, build_codec(settings)[2])
+        own = self.__dict__
+        made: _core.Shortcut | None = own.get("_shortcut")
+        if made is None:
+            client: Any = self._cache
+            # Its real type: a mock tells another.
+            if not issubclass(type(client), KeyValueCacheClient):
+                return self._shortcuts.closed()
+            made = self._shortcuts.of(client, client._engine, client._async_engine, client._codec)  # noqa: SLF001
+            own["_shortcut"] = made
+        return made
 
     def _shared_shortcut(self) -> _core.Shortcut | None:
         """Return what stands for the shortcut as long as there is no client, if nobody cares how that is made."""
         client_class = self._client_class()
-        if client_class.__init__ is not KeyValueCacheClient.__init__ or type(self)._cache is not _CACHE:  # noqa: SLF001
+        if client_class.__init__ is not _INIT or type(self)._cache is not _CACHE:  # noqa: SLF001
             return None
         # Looked up as for a client: until there is one, what it is made of may change.
         settings = client_class._settings_of(self._servers, self._options)  # noqa: SLF001 - of this package
-        shared: _core.Shortcut | None = settings.memo.get(client_class)
-        if shared is None and (built := settings.memo.get("codec")) is not None:
-            shared = self._shortcuts.before(client_class, settings.engine, settings.async_engine, built[2])
-            settings.memo[client_class] = shared
+        memo = settings.memo
+        shared: _core.Shortcut | None = memo.get(client_class)
+        if shared is None:
+            plain = type(client_class) is type and client_class.__new__ is object.__new__
+            if plain and "codec" in memo and len(memo) < _MOST_CLASSES:
+                codec = memo["codec"][2]
+                memo[client_class] = shared = self._shortcuts.before(
+                    client_class, settings.engine, settings.async_engine, codec
+                )
         return shared
 
     def __copy__(self) -> Self:
@@ -101,14 +108,14 @@ class Shortcuts[ClientT: KeyValueCacheClient[Any]]:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a deep or pickled copy takes over; it makes its own client."""
-        made = {*_BOUND, "_cache", "_shortcut", "_own_shortcut", "_used"}
+        made = {*_BOUND, "_cache", "_shortcut", "_shortcut_used"}
         return {name: value for name, value in self.__dict__.items() if name not in made}
 
     # As the base class of commands has them, without the methods between as long as nobody has replaced one.
 
     @cached_property
     def _values_of(self) -> _core.Values:
-        return self._own_shortcut.values(self)
+        return self._own_shortcut().values(self)
 
     @cached_property
     def _key(self) -> Callable[..., str]:
@@ -131,4 +138,6 @@ class Shortcuts[ClientT: KeyValueCacheClient[Any]]:
         return self._values_of.all
 
 
-_CACHE = Shortcuts._cache  # noqa: SLF001 - our own
+# As they were written, whatever is put in their place later.
+_CACHE = ClientOwner._cache  # noqa: SLF001 - our own
+_INIT = KeyValueCacheClient.__init__
