@@ -42,6 +42,7 @@ def against_ping_pong(
     `floor` is the least share of the raw socket's rate, `cost` the most CPU as a multiple of the raw socket's,
     `django` the least multiple of the rate of Django's own backend; None where there is no target.
     """
+    bench.fill()
     exchanges = recorded(bench.subject, bench.server.port, lambda cache: getattr(cache, method)(*args))
     raw = PingPong(bench.server.port, bench.subject.db, exchanges)
     batches: dict[str, Callable[[int], None]] = {PING_PONG: raw.batch}

@@ -42,6 +42,7 @@ def together(pool: ThreadPoolExecutor, batches: list[Callable[[int], None]], ope
 @row("threads")
 def threads(bench: Bench) -> Outcome:
     """Sync get, 8 threads on one backend."""
+    bench.fill()
     exchanges = recorded(bench.subject, bench.server.port, lambda cache: cache.get(KEY))
     sockets = [PingPong(bench.server.port, bench.subject.db, exchanges) for _ in range(THREADS)]
     with ThreadPoolExecutor(THREADS) as pool:
