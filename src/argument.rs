@@ -21,13 +21,6 @@ pub(crate) fn pack(
     arg: &Bound<'_, PyAny>,
     limit: Option<usize>,
 ) -> PyResult<()> {
-    if let Ok(text) = arg.cast_exact::<PyString>()
-        && let Ok(text) = text.to_str()
-    {
-        check(text.len(), command, limit)?;
-        payload.word(text.as_bytes());
-        return Ok(());
-    }
     if arg.is_exact_instance_of::<PyInt>() {
         if let Ok(value) = arg.extract::<i64>() {
             payload.integer(value);
@@ -48,13 +41,12 @@ pub(crate) fn pack(
         }
         return Ok(());
     }
-    // To ask a number for its buffer costs an exception.
-    let is_number = arg.is_instance_of::<PyInt>() || arg.is_instance_of::<PyFloat>();
-    if !is_number
-        && !arg.is_instance_of::<PyString>()
-        && !arg.is_instance_of::<PyBytes>()
-        && let Ok(view) = pyo3::buffer::PyBuffer::<u8>::get(arg)
-    {
+    // To ask a string or a number for its buffer costs an exception.
+    let plain = arg.is_instance_of::<PyString>()
+        || arg.is_instance_of::<PyBytes>()
+        || arg.is_instance_of::<PyInt>()
+        || arg.is_instance_of::<PyFloat>();
+    if !plain && let Ok(view) = pyo3::buffer::PyBuffer::<u8>::get(arg) {
         // It is measured before it is copied.
         check(view.len_bytes(), command, limit)?;
     }

@@ -199,25 +199,25 @@ impl Shortcut {
         keys: &Bound<'_, PyList>,
         version: &Bound<'_, PyAny>,
         to_loop: bool,
-    ) -> PyResult<Option<(Outgoing, &Target)>> {
+    ) -> PyResult<Option<(Outgoing, &Engine)>> {
         let common = self.common.get();
         if keys.is_empty() {
             return Ok(None);
         }
         let Some(open) = self.open(&common.getting_many, cache)? else { return Ok(None) };
-        let (target, engine) = (open.target, open.target.engine(to_loop));
+        let engine = open.target.engine(to_loop);
         let made =
             keys.iter().map(|key| self.valid(&open, cache, &key, version)).collect::<PyResult<Option<Vec<_>>>>()?;
         let Some(made) = made else { return Ok(None) };
         if !engine.sharded() {
-            return Ok(Some((Outgoing::One(Request::mget(&common.mget, &made)), target)));
+            return Ok(Some((Outgoing::One(Request::mget(&common.mget, &made)), engine)));
         }
         let mut batch = engine.batch();
         batch.split_keys(&common.mget, Merge::List, 1, &made, |payload, index| {
             payload.word(made[index].as_bytes());
             Ok(())
         })?;
-        Ok(Some((Outgoing::Spread(batch, Shape::Only), target)))
+        Ok(Some((Outgoing::Spread(batch, Shape::Only), engine)))
     }
 
     fn set_many_request(
@@ -227,14 +227,14 @@ impl Shortcut {
         timeout: &Bound<'_, PyAny>,
         version: &Bound<'_, PyAny>,
         to_loop: bool,
-    ) -> PyResult<Option<(Outgoing, &Target)>> {
+    ) -> PyResult<Option<(Outgoing, &Engine)>> {
         let common = self.common.get();
         let Some(timeout) = seconds(cache, timeout)? else { return Ok(None) };
         if data.is_empty() {
             return Ok(None);
         }
         let Some(open) = self.open(&common.setting_many, cache)? else { return Ok(None) };
-        let (target, codec, engine) = (open.target, open.target.codec.get(), open.target.engine(to_loop));
+        let (codec, engine) = (open.target.codec.get(), open.target.engine(to_loop));
         // All keys first: the long way would encode anew what was encoded before a key that it has to make.
         let mut items = Vec::with_capacity(data.len());
         for (key, value) in data {
@@ -249,14 +249,14 @@ impl Shortcut {
         if timeout.is_none() {
             if !engine.sharded() {
                 let request = Request::mset(&common.mset, &items, limit)?;
-                return Ok(Some((Outgoing::One(request), target)));
+                return Ok(Some((Outgoing::One(request), engine)));
             }
             let keys: Vec<_> = items.iter().map(|(key, _)| key).collect();
             batch.split_keys(&common.mset, Merge::Done, 2, &keys, |payload, index| {
                 payload.word(keys[index].as_bytes());
                 argument::pack(payload, &common.mset.name, &items[index].1, limit)
             })?;
-            return Ok(Some((Outgoing::Spread(batch, Shape::Only), target)));
+            return Ok(Some((Outgoing::Spread(batch, Shape::Only), engine)));
         }
         for (key, value) in &items {
             let place = batch.place(key);
@@ -264,7 +264,7 @@ impl Shortcut {
                 request::set_words(payload, &common.set, key, value, timeout, limit)
             })?;
         }
-        engine.together(batch).map(|outgoing| Some((outgoing, target)))
+        engine.together(batch).map(|outgoing| Some((outgoing, engine)))
     }
 
     fn set_request(
@@ -468,8 +468,8 @@ impl Shortcut {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = cache.py();
         let sent = self.get_many_request(cache, keys, version, false)?;
-        let Some((request, target)) = sent else { return Ok(declined(py)) };
-        let replies = guarded(|| target.engine(false).run_any(py, request))?;
+        let Some((request, engine)) = sent else { return Ok(declined(py)) };
+        let replies = guarded(|| engine.run_any(py, request))?;
         Ok(self.found_many(cache, replies.bind(py), keys)?.into_any())
     }
 
@@ -482,8 +482,8 @@ impl Shortcut {
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Py<PyAny>>> {
         let sent = self.get_many_request(cache, keys, version, true)?;
-        let Some((request, target)) = sent else { return Ok(None) };
-        guarded(|| target.engine(true).submit_any(cache.py(), request)).map(Some)
+        let Some((request, engine)) = sent else { return Ok(None) };
+        guarded(|| engine.submit_any(cache.py(), request)).map(Some)
     }
 
     /// The values of a raw reply to MGET, by user key.
@@ -521,8 +521,8 @@ impl Shortcut {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = cache.py();
         let sent = self.set_many_request(cache, data, timeout, version, false)?;
-        let Some((request, target)) = sent else { return Ok(declined(py)) };
-        Ok(guarded(|| target.engine(false).run_any(py, request))?.into_bound(py))
+        let Some((request, engine)) = sent else { return Ok(declined(py)) };
+        Ok(guarded(|| engine.run_any(py, request))?.into_bound(py))
     }
 
     /// The future of the raw replies that `cache.aset_many(data, timeout, version)` waits for, or `None`.
@@ -535,7 +535,7 @@ impl Shortcut {
         version: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Py<PyAny>>> {
         let sent = self.set_many_request(cache, data, timeout, version, true)?;
-        let Some((request, target)) = sent else { return Ok(None) };
-        guarded(|| target.engine(true).submit_any(cache.py(), request)).map(Some)
+        let Some((request, engine)) = sent else { return Ok(None) };
+        guarded(|| engine.submit_any(cache.py(), request)).map(Some)
     }
 }

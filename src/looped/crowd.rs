@@ -1,6 +1,6 @@
 //! How many use a connection at once, and so when it is worth a write.
 //!
-//! Each write costs as much as making two requests, and has a sleeping server woken. So a crowd's requests are best sent
+//! Each write costs as much as making several requests, and has a sleeping server woken. So a crowd's requests are best sent
 //! in parts: the server works on the one while the loop makes the other. How many there will be is not known when the
 //! first come, but it is most likely as many as the last time.
 

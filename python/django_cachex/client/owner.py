@@ -18,8 +18,6 @@ __all__ = ["ClientOwner"]
 
 # Made once for each object, and of no use to another.
 _BOUND = frozenset({"_values_of", "_key", "_encode_all", "_encode", "_value", "_values"})
-
-
 # Enough for every client class of a project; one that is made for each object is not to stay.
 _MOST_CLASSES = 16
 
